@@ -1,0 +1,152 @@
+"""Compute environments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nextstrain_batch.account.place import TAGS, Difference, Found, Kind, differences, is_ours
+from nextstrain_batch.account.resources import ComputeEnvironment
+
+from . import network
+from .waiting import patiently, wait_until_gone, wait_until_valid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nextstrain_batch.account.place import Place
+
+STATE, STATUS = "state", "status"
+MAX_VCPUS, MIN_VCPUS, TYPES = "maximum vCPUs", "minimum vCPUs", "instance types"
+TEMPLATE, SUBNETS, GROUPS = "launch template", "subnets", "security groups"
+KIND = "kind"
+
+
+class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
+    """A managed environment. What jobs cost is the instances in it."""
+
+    costs = "EC2 instances and their disks, by the second while jobs run; nothing while none do"
+
+    def summary(self, wanted: ComputeEnvironment) -> tuple[str, ...]:
+        """Return what it will be."""
+        where = wanted.network
+        price = "spot" if wanted.kind == "SPOT" else "on-demand"
+        types = ", ".join(wanted.instance_types)
+        everywhere = f"all subnets of {where.vpc or 'the default VPC'}"
+        lines = [
+            f"{price} instances ({types}), {wanted.min_vcpus} to {wanted.max_vcpus} vCPUs",
+            f"in {', '.join(where.subnets) or everywhere}",
+        ]
+        if wanted.launch_template:
+            lines.append(f"with the launch template {wanted.launch_template}")
+        return tuple(lines)
+
+    def look(self, wanted: ComputeEnvironment, place: Place) -> Found | None:
+        """Read it."""
+        found = describe_environment(wanted.name, place)
+        if found is None or found.get("status") in {"DELETED", "DELETING"}:
+            return None
+        resources = found.get("computeResources") or {}
+        template = (resources.get("launchTemplate") or {}).get("launchTemplateName")
+        types = sorted(resources.get("instanceTypes", ()))
+        lacks = differences(
+            (STATE, found.get("state", "ENABLED"), "ENABLED"),
+            (STATUS, "INVALID" if found.get("status") == "INVALID" else "VALID", "VALID"),
+            (KIND, resources.get("type"), wanted.kind),
+            (MIN_VCPUS, int(resources.get("minvCpus", 0)), wanted.min_vcpus),
+            (MAX_VCPUS, int(resources.get("maxvCpus", 0)), wanted.max_vcpus),
+            (TYPES, types, sorted(wanted.instance_types)),
+            (TEMPLATE, template, wanted.launch_template),
+        )
+        return Found(is_ours(found.get("tags")), lacks + _elsewhere(resources, wanted, place))
+
+    def make(self, wanted: ComputeEnvironment, place: Place) -> None:
+        """Make it, and wait until it is valid."""
+        batch = place.client("batch")
+        resources = {
+            "type": wanted.kind,
+            "allocationStrategy": wanted.allocation,
+            "minvCpus": wanted.min_vcpus,
+            "maxvCpus": wanted.max_vcpus,
+            "instanceTypes": list(wanted.instance_types),
+            "subnets": network.subnets(wanted.network, place),
+            "securityGroupIds": network.security_groups(wanted.network, place),
+            "instanceRole": place.iam_arn(f"instance-profile/{wanted.instance_role}"),
+            "tags": {"Name": wanted.name},
+        }
+        if wanted.launch_template:
+            resources["launchTemplate"] = _template(wanted.launch_template)
+        patiently(
+            lambda: batch.create_compute_environment(
+                computeEnvironmentName=wanted.name,
+                type="MANAGED",
+                state="ENABLED",
+                serviceRole=place.iam_arn(f"role/{wanted.service_role.path}"),
+                computeResources=resources,
+                tags=TAGS,
+            ),
+            place,
+        )
+        self._wait(wanted, place)
+
+    def mend(self, wanted: ComputeEnvironment, place: Place, found: Found) -> None:
+        """Change what differs, and wait until it is valid."""
+        values: dict[str, tuple[str, Callable[[], object]]] = {
+            KIND: ("type", lambda: wanted.kind),
+            MIN_VCPUS: ("minvCpus", lambda: wanted.min_vcpus),
+            MAX_VCPUS: ("maxvCpus", lambda: wanted.max_vcpus),
+            TYPES: ("instanceTypes", lambda: list(wanted.instance_types)),
+            TEMPLATE: ("launchTemplate", lambda: _template(wanted.launch_template or "")),
+            SUBNETS: ("subnets", lambda: network.subnets(wanted.network, place)),
+            GROUPS: ("securityGroupIds", lambda: network.security_groups(wanted.network, place)),
+        }
+        changes = {key: value() for what, (key, value) in values.items() if found.lacks(what)}
+        if found.lacks(KIND):
+            changes["allocationStrategy"] = wanted.allocation
+        parameters: dict[str, Any] = {"state": "ENABLED"}
+        if changes:
+            parameters["computeResources"] = changes
+        self._wait(wanted, place)
+        place.client("batch").update_compute_environment(
+            computeEnvironment=wanted.name, **parameters
+        )
+        self._wait(wanted, place)
+
+    def remove(self, wanted: ComputeEnvironment, place: Place, found: Found) -> None:  # noqa: ARG002
+        """Disable it, remove it, and wait until it is gone."""
+        batch, name = place.client("batch"), wanted.name
+        self._wait(wanted, place, may_be_invalid=True)
+        batch.update_compute_environment(computeEnvironment=name, state="DISABLED")
+        self._wait(wanted, place, may_be_invalid=True)
+        batch.delete_compute_environment(computeEnvironment=name)
+        wait_until_gone(lambda: describe_environment(name, place), wanted, place)
+
+    @staticmethod
+    def _wait(wanted: ComputeEnvironment, place: Place, *, may_be_invalid: bool = False) -> None:
+        described = lambda: describe_environment(wanted.name, place)  # noqa: E731
+        wait_until_valid(described, wanted, place, may_be_invalid=may_be_invalid)
+
+
+def describe_environment(name: str, place: Place) -> dict[str, Any] | None:
+    """Return AWS's description of a compute environment, or None."""
+    batch = place.client("batch")
+    found = batch.describe_compute_environments(computeEnvironments=[name])["computeEnvironments"]
+    return dict(found[0]) if found else None
+
+
+def _elsewhere(
+    resources: dict[str, Any], wanted: ComputeEnvironment, place: Place
+) -> tuple[Difference, ...]:
+    """Return what differs in the network, of what was chosen or is ours."""
+    lacks: tuple[Difference, ...] = ()
+    if wanted.network.subnets:
+        there = sorted(resources.get("subnets", ()))
+        lacks += differences((SUBNETS, there, sorted(wanted.network.subnets)))
+    groups = sorted(resources.get("securityGroupIds", ()))
+    chosen = sorted(network.security_groups(wanted.network, place))
+    if not chosen:  # ours is missing, and will have a new id
+        chosen = [f"the new {wanted.network.own_security_group}"]
+    return lacks + differences((GROUPS, groups, chosen))
+
+
+def _template(name: str) -> dict[str, str]:
+    return {"launchTemplateName": name, "version": "$Default"} if name else {}

@@ -1,0 +1,124 @@
+"""What an account lacks: the desired resources minus what is there, found by reading only.
+
+A plan is data. ``apply`` carries it out, ``show`` prints it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.aws_errors import explaining
+
+from . import kinds
+from .kinds.network import our_templates
+from .resources import Account, Bucket, LaunchTemplate, Resource, ServiceLinkedRole
+
+if TYPE_CHECKING:
+    from .place import Found, Place
+
+
+class Action(Enum):
+    """What a step does."""
+
+    MAKE = "make"
+    CHANGE = "change"
+    KEEP = "keep"
+    REMOVE = "remove"
+    LEAVE = "leave"
+    """Something that stays though the rest is removed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resource, and what is to be done about it."""
+
+    action: Action
+    resource: Resource
+    found: Found | None = None
+    """What is there; None for nothing."""
+    reason: str = ""
+    """Why it is left."""
+
+    @property
+    def title(self) -> str:
+        """What it is about, in words."""
+        return f"{self.resource.noun} {self.resource.name}"
+
+    @property
+    def needs_consent(self) -> bool:
+        """Whether it changes something that we did not make."""
+        return self.action is Action.CHANGE and self.found is not None and not self.found.ours
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order in which they have to be taken."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        """The steps that change something."""
+        return tuple(each for each in self.steps if each.action not in {Action.KEEP, Action.LEAVE})
+
+    def without(self, *unwanted: Step) -> Plan:
+        """Return the plan without some steps."""
+        return Plan(tuple(each for each in self.steps if each not in unwanted))
+
+
+def plan(account: Account, place: Place) -> Plan:
+    """Return what has to be done for the account to be as desired.
+
+    Raises ``AwsError`` when that cannot be told.
+    """
+    return Plan(tuple(_step(each, place) for each in account.resources))
+
+
+def destruction(account: Account, place: Place, *, delete_data: bool = False) -> Plan:
+    """Return what has to be removed, in order: what is there under the names, and ours.
+
+    A bucket with content is left unless *delete_data* says otherwise.
+    """
+    templates = [LaunchTemplate(name) for name in _templates(account, place)]
+    others = [each for each in account.resources if not isinstance(each, LaunchTemplate)]
+    position = next(
+        number for number, each in enumerate(others) if each.noun == "compute environment"
+    )
+    resources: list[Resource] = [*others[:position], *templates, *others[position:]]
+    steps = (_removal(each, place, delete_data=delete_data) for each in reversed(resources))
+    return Plan(tuple(step for step in steps if step is not None))
+
+
+def _step(resource: Resource, place: Place) -> Step:
+    found = look(resource, place)
+    if found is None:
+        return Step(Action.MAKE, resource)
+    return Step(Action.CHANGE if found.differences else Action.KEEP, resource, found)
+
+
+def _removal(resource: Resource, place: Place, *, delete_data: bool) -> Step | None:
+    found = look(resource, place)
+    if found is None:
+        return None
+    if isinstance(resource, ServiceLinkedRole):
+        return Step(Action.LEAVE, resource, found, "it is AWS's own, and others may use it")
+    if not found.ours:
+        return Step(Action.LEAVE, resource, found, "it was not made by this command")
+    if isinstance(resource, Bucket) and found.holds and not delete_data:
+        reason = f"it holds {found.holds}; --delete-data removes it with them"
+        return Step(Action.LEAVE, resource, found, reason)
+    return Step(Action.REMOVE, resource, found)
+
+
+def look(resource: Resource, place: Place) -> Found | None:
+    """Return what is there under a resource's name, or raise ``AwsError``."""
+    with explaining(f"look at the {resource.noun} {resource.name}", place.region):
+        return kinds.of(resource).look(resource, place)
+
+
+def _templates(account: Account, place: Place) -> list[str]:
+    with explaining("list the launch templates", place.region):
+        names = our_templates(place)
+    return [each for each in names if each.startswith(f"{account.names.environment}-")]

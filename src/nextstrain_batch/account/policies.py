@@ -1,0 +1,192 @@
+"""The permission documents: the three that people who launch jobs need, and optional ones.
+
+The three allow exactly the documented actions on the documented resources. Whatever goes beyond
+them is a policy of its own, named for what it allows, so that each may be granted or not.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+BATCH_ACTIONS = (
+    "batch:DescribeJobQueues",
+    "batch:TerminateJob",
+    "batch:DescribeJobs",
+    "batch:CancelJob",
+    "batch:SubmitJob",
+    "batch:DescribeJobDefinitions",
+)
+BUCKET_ACTIONS = ("s3:PutObject", "s3:GetObject", "s3:ListBucket", "s3:DeleteObject")
+LOGS_ACTIONS = ("logs:GetLogEvents", "logs:FilterLogEvents", "logs:DeleteLogStream")
+
+IMAGES, LISTING, TAGS = "images", "listing", "tags"
+"""The optional policies' short names."""
+
+
+@dataclass(frozen=True)
+class Optional:
+    """Something that people may be allowed besides what every build needs."""
+
+    key: str
+    policy: str
+    """The policy's name."""
+    allows: str
+    without: str
+    """What does not work without it."""
+    actions: tuple[str, ...]
+
+
+OPTIONAL = (
+    Optional(
+        IMAGES,
+        "NextstrainJobsAccessToImages",
+        "run a build in another image than the job definition's (--image)",
+        "--image ends with an error that says so",
+        ("batch:RegisterJobDefinition", "iam:PassRole"),
+    ),
+    Optional(
+        LISTING,
+        "NextstrainJobsAccessToListing",
+        "list everybody's jobs, and see why a job waits",
+        "a job that waits long gives fewer reasons, and a submission whose answer was lost cannot"
+        " be looked up",
+        ("batch:ListJobs", "batch:DescribeComputeEnvironments", "batch:GetJobQueueSnapshot"),
+    ),
+    Optional(
+        TAGS,
+        "NextstrainJobsAccessToTags",
+        "tag jobs when they are submitted",
+        "jobs carry no tags",
+        ("batch:TagResource",),
+    ),
+)
+
+
+def batch() -> str:
+    """Return the document for submitting, watching and ending jobs, as JSON."""
+    return document(allow(BATCH_ACTIONS, "*"))
+
+
+def bucket(name: str, partition: str = "aws") -> str:
+    """Return the document for the files of builds in the bucket *name*, as JSON."""
+    arn = f"arn:{partition}:s3:::{name}"
+    return document(allow(BUCKET_ACTIONS, [f"{arn}/*", arn]))
+
+
+def logs(group: str, partition: str = "aws") -> str:
+    """Return the document for reading jobs' logs, as JSON."""
+    arn = f"arn:{partition}:logs:*:*:log-group:{group}"
+    return document(allow(LOGS_ACTIONS, [arn, f"{arn}:log-stream:*"]))
+
+
+def images(definition: str, role: str, partition: str = "aws") -> str:
+    """Return the document for deriving job definitions from *definition* for other images."""
+    return document(
+        allow(
+            ("batch:RegisterJobDefinition",),
+            [
+                f"arn:{partition}:batch:*:*:job-definition/{definition}-image-*",
+            ],
+            "DeriveJobDefinitions",
+        ),
+        {
+            **allow(("iam:PassRole",), [f"arn:{partition}:iam::*:role/{role}"], "GiveThemTheRole"),
+            "Condition": {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        },
+    )
+
+
+def listing() -> str:
+    """Return the document for listing jobs and finding out why they wait, as JSON."""
+    return document(allow(_optional(LISTING).actions, "*", "ListAndDiagnose"))
+
+
+def tags() -> str:
+    """Return the document for tagging jobs, as JSON."""
+    return document(allow(_optional(TAGS).actions, "arn:*:batch:*:*:job/*", "TagJobs"))
+
+
+def own_prefix(name: str, partition: str = "aws") -> str:
+    """Return a document instead of ``bucket`` that keeps IAM users to ``users/<their name>/``."""
+    arn = f"arn:{partition}:s3:::{name}"
+    own = "users/${aws:username}/*"
+    return document(
+        allow(("s3:PutObject", "s3:GetObject", "s3:DeleteObject"), [f"{arn}/{own}"], "OwnFiles"),
+        {
+            **allow(("s3:ListBucket",), [arn], "ListOwnFiles"),
+            "Condition": {"StringLike": {"s3:prefix": [own]}},
+        },
+    )
+
+
+def tls_only(name: str, partition: str = "aws") -> dict[str, object]:
+    """Return a bucket policy's statement: no request without TLS."""
+    arn = f"arn:{partition}:s3:::{name}"
+    return {
+        "Sid": "TransportSecurityOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def partition_of(region: str) -> str:
+    """Return the part of AWS that a region is in, as ARNs have it."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+
+
+def trust(service: str) -> str:
+    """Return the document of a role that *service* takes on, as JSON."""
+    return document(
+        {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    )
+
+
+def allow(
+    actions: tuple[str, ...], resources: str | list[str], sid: str = "VisualEditor0"
+) -> dict[str, object]:
+    """Return a statement that allows *actions* on *resources*."""
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resources}
+
+
+def document(*statements: dict[str, object]) -> str:
+    """Return a policy document, as JSON."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def same(one: str | dict[str, Any], other: str | dict[str, Any]) -> bool:
+    """Tell whether two documents say the same: order and statement ids are of no account."""
+    return _normal(one) == _normal(other)
+
+
+def statements(text: str | dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a document's statements; AWS takes a single one without a list."""
+    value = json.loads(text) if isinstance(text, str) else text
+    found = value.get("Statement", [])
+    return found if isinstance(found, list) else [found]
+
+
+def _normal(text: str | dict[str, Any]) -> list[str]:
+    return sorted(
+        json.dumps(
+            {key: _sorted(part) for key, part in statement.items() if key != "Sid"}, sort_keys=True
+        )
+        for statement in statements(text)
+    )
+
+
+def _sorted(value: object) -> object:
+    """Return a list's items in order; a single one as itself, as AWS takes both."""
+    if not isinstance(value, list):
+        return value
+    return sorted(value) if len(value) > 1 else value[0] if value else value
+
+
+def _optional(key: str) -> Optional:
+    return next(each for each in OPTIONAL if each.key == key)

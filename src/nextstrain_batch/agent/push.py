@@ -1,0 +1,123 @@
+"""Stores what an attempt leaves behind: files, log, manifest, result, in this order.
+
+The manifest is what makes the files count, so it comes after all of them; the result comes last of
+all, and tells that nothing more will come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.errors import PathogenError
+from nextstrain_batch.snapshot import take
+from nextstrain_batch.store import codec, keys
+from nextstrain_batch.upload import upload
+from nextstrain_batch.walk import never_travels, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from nextstrain_batch.agent.context import Context
+    from nextstrain_batch.agent.fetch import Fetched
+    from nextstrain_batch.agent.joblog import JobLog
+    from nextstrain_batch.results import AttemptResult
+    from nextstrain_batch.store.manifest import Manifest
+    from nextstrain_batch.store.transport import Transport
+
+SNAKEMAKE = frozenset({"incomplete", "log", "metadata", "storage"})
+"""What of ``.snakemake`` a later attempt or the user's computer needs; the rest is big or local."""
+LEVEL = 1
+"""Of zstd: next to S3, the time to make bytes fewer is worth more than the bytes."""
+TRIES = 3
+REPORTED = 20
+"""How many of the files that cannot be stored are named, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The files of an attempt are in the bucket; nothing says so yet."""
+
+    manifest: Manifest
+    changed: int
+    """Files and symlinks that are new or not as they were fetched."""
+    bytes_sent: int
+
+
+def skip(path: str, is_directory: bool) -> bool:
+    """Tell what never leaves the job: version control, bytecode, Snakemake's own environments."""
+    return never_travels(path, is_directory, SNAKEMAKE)
+
+
+def store_files(
+    context: Context,
+    transport: Transport,
+    fetched: Fetched,
+    say: Callable[[str], None],
+    now: Callable[[], datetime],
+) -> Stored:
+    """Send what the build directory holds now and the bucket does not.
+
+    A single file that cannot be stored is named, and does not keep the others from it. Raises the
+    transport's errors.
+    """
+    for tries_left in reversed(range(TRIES)):
+        problems: list[PathogenError] = []
+        found = walk(context.root, skip, problem=problems.append)
+        snapshot = take(context.root, found, fetched.cache, problem=problems.append)
+        try:
+            uploaded = upload(
+                snapshot,
+                transport,
+                known=(fetched.manifest,),
+                # The run's own: so a job that is being ended never waits for a pruning.
+                kept=fetched.manifest.packs.keys(),
+                now=now,
+                level=LEVEL,
+            )
+        except PathogenError:
+            # Something that outlived the program wrote to a file between reading and sending.
+            if not tries_left:
+                raise
+        else:
+            break
+    _report(problems, say)
+    new = set(uploaded.manifest.entries) - set(fetched.manifest.entries)
+    changed = sum(entry.kind != "directory" for entry in new)
+    return Stored(uploaded.manifest, changed, uploaded.bytes_sent)
+
+
+def _report(problems: list[PathogenError], say: Callable[[str], None]) -> None:
+    for problem in problems[:REPORTED]:
+        say(f"Not stored: {str(problem).splitlines()[0]}")
+    if len(problems) > REPORTED:
+        say(f"Not stored: {len(problems) - REPORTED} more.")
+
+
+def store_log(context: Context, transport: Transport, log: JobLog) -> None:
+    """Write the log object."""
+    transport.put(keys.log(context.run_id, context.attempt), log.content())
+
+
+def commit(context: Context, transport: Transport, stored: Stored) -> str:
+    """Write the output manifest and return the SHA-256 of its bytes."""
+    key = keys.output_manifest(context.run_id, context.attempt)
+    return codec.publish(stored.manifest, transport, key)
+
+
+def store_result(context: Context, transport: Transport, result: AttemptResult) -> None:
+    """Write the last object of the attempt."""
+    transport.put(keys.result(context.run_id, context.attempt), result.to_json())
+
+
+def forget_environment(
+    context: Context, transport: Transport, exit_code: int, attempts: int | None
+) -> None:
+    """Delete the user's environment values if no later attempt can need them.
+
+    Where the job definition says how many attempts there are (*attempts* is None), a failure may
+    be followed by another one: the client deletes them then, or the bucket's expiry does.
+    """
+    if exit_code == 0 or (attempts is not None and context.attempt >= attempts):
+        transport.delete(keys.environment(context.run_id))

@@ -1,0 +1,184 @@
+"""The door to AWS: one session, one region, and a client of each service made when it is needed.
+
+Credentials and settings come from where botocore looks for them (environment, ``~/.aws``, single
+sign-on, instance and container roles) unless they are given. botocore is imported on first use.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nextstrain_batch.aws_errors import explaining
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.client import BaseClient
+    from botocore.config import Config
+    from botocore.session import Session
+
+    from nextstrain_batch.clients import BatchClient, LogsClient
+    from nextstrain_batch.config import BucketUrl
+    from nextstrain_batch.store.s3 import S3Transport
+
+DEFAULT_REGION = "us-east-1"
+CONNECT_TIMEOUT = 10
+READ_TIMEOUT = 60
+MAX_ATTEMPTS = 4
+CONNECTIONS = 32
+"""Kept open to one service at most: as many threads can work at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Access to an account, where it is not left to botocore to find it."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+class Aws:
+    """One account in one region. Safe to use from several threads.
+
+    What is not given is found by botocore: the *endpoint* from ``AWS_ENDPOINT_URL`` and the like,
+    the *region* from ``AWS_DEFAULT_REGION`` or the profile, then ``AWS_REGION``, else us-east-1.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str | None = None,
+        region: str | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._region = region
+        self._credentials = credentials
+        self._lock = threading.RLock()
+        self._made_session: Session | None = None
+        self._clients: dict[str, BaseClient] = {}
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint that was given, such as the sandbox's; None for botocore's choice."""
+        return self._endpoint
+
+    @property
+    def region(self) -> str:
+        """The region that is spoken to."""
+        with self._lock:
+            if self._region is None:
+                with explaining("read the AWS settings"):
+                    configured = self._session().get_config_variable("region")
+                # botocore itself leaves AWS_REGION to other programs.
+                self._region = configured or os.environ.get("AWS_REGION") or DEFAULT_REGION
+            return self._region
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - its methods are made at run time
+        """Return the botocore client of *service* (``s3``, ``batch``, ``logs`` …).
+
+        The same one each time. Raises ``ConfigError`` or ``AwsError`` for settings that make no
+        sense.
+        """
+        with self._lock:
+            if service not in self._clients:
+                with explaining(f"prepare to speak to AWS ({service})"), _no_collection():
+                    self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    @property
+    def batch(self) -> BatchClient:
+        """The client of AWS Batch."""
+        client: BatchClient = self.client("batch")
+        return client
+
+    @property
+    def logs(self) -> LogsClient:
+        """The client of CloudWatch Logs."""
+        client: LogsClient = self.client("logs")
+        return client
+
+    def bucket(self, url: BucketUrl) -> S3Transport:
+        """Return the bucket at *url*, seen from below its prefix. Makes no request."""
+        from nextstrain_batch.store.s3 import S3Transport
+
+        return S3Transport(self.client("s3"), url.bucket, url.prefix)
+
+    def _session(self) -> Session:
+        if self._made_session is None:
+            from botocore.session import Session
+
+            self._made_session = Session()
+        return self._made_session
+
+    def _make(self, service: str) -> BaseClient:
+        keys = self._credentials
+        client = self._session().create_client(
+            service,
+            region_name=self.region,
+            endpoint_url=self._endpoint,
+            aws_access_key_id=keys.access_key if keys else None,
+            aws_secret_access_key=keys.secret_key if keys else None,
+            aws_session_token=keys.token if keys else None,
+            config=self._config(),
+        )
+        if service == "batch":
+            client.meta.events.register_first("needs-retry.batch.SubmitJob", _not_twice)
+        if service == "s3":
+            from botocore.handlers import add_expect_header
+
+            # It makes every write wait for S3's go-ahead: a round trip more for each object.
+            client.meta.events.unregister("before-call.s3", add_expect_header)
+        return client
+
+    def _config(self) -> Config:
+        from botocore.config import Config
+
+        host = urlsplit(self._endpoint or "").hostname
+        return Config(
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            max_pool_connections=CONNECTIONS,
+            tcp_keepalive=True,
+            # A proxy cannot reach what runs on this computer.
+            proxies={} if host in {"127.0.0.1", "localhost", "::1"} else None,
+        )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector from running: all that is made here is made to stay.
+
+    Importing botocore and making its first client takes a quarter less time this way.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _not_twice(caught_exception: Exception | None = None, **_: object) -> None:
+    """Keep botocore from repeating a SubmitJob that may have arrived.
+
+    Batch has no token that makes it harmless, and two jobs of one run would cost twice and write
+    over each other. ``submit`` looks whether the job exists. A connection that was never made
+    has sent nothing, so it may be tried again.
+    """
+    from botocore.exceptions import ConnectionError as BotoConnectionError
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, HTTPClientError
+
+    if isinstance(caught_exception, (EndpointConnectionError, ConnectTimeoutError)):
+        return
+    if isinstance(caught_exception, (HTTPClientError, BotoConnectionError)):
+        raise caught_exception

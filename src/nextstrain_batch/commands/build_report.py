@@ -1,0 +1,134 @@
+"""What ``nextstrain build`` tells its user, from the first file to the last result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.events import LogLine, Notice, StateChange
+from nextstrain_batch.quantities import counted, shown_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nextstrain_batch.download import Downloaded
+    from nextstrain_batch.events import Event
+    from nextstrain_batch.interrupts import Interrupts
+    from nextstrain_batch.job import Job
+    from nextstrain_batch.outcome import Outcome
+    from nextstrain_batch.pathogen import Pathogen
+    from nextstrain_batch.runtimes.aws_batch import Launched
+    from nextstrain_batch.runtimes.options import BuildOptions
+    from nextstrain_batch.snapshot import Snapshot
+    from nextstrain_batch.ui import Ui
+    from nextstrain_batch.upload import Uploaded
+
+LISTED = 10
+"""Files that a summary names; the others are counted."""
+
+
+class Report:
+    """Tells the steps of one build, and remembers the last state of its job."""
+
+    def __init__(self, ui: Ui, options: BuildOptions) -> None:
+        self.ui = ui
+        self.job: Job | None = None
+        """As it was last heard of; None before."""
+        self._options = options
+        self._hinted = False
+
+    def sending(self, pathogen: Pathogen, snapshot: Snapshot) -> None:
+        """Say what is about to travel, and which variables the program is given."""
+        files = [entry for entry in snapshot.entries if entry.kind != "directory"]
+        size = shown_bytes(sum(entry.size for entry in files))
+        self.ui.stage(f"Sending {self._shown(pathogen)}: {counted(len(files), 'file')}, {size}")
+        if names := sorted(self._options.environment):
+            self.ui.say(f"The program is given the variables {', '.join(names)}.")
+
+    def sent(self, uploaded: Uploaded) -> None:
+        """Say what had to be sent."""
+        if uploaded.packs_sent:
+            packs = counted(uploaded.packs_sent, "pack")
+            self.ui.say(f"Sent {packs}, {shown_bytes(uploaded.bytes_sent)} compressed.")
+        else:
+            self.ui.say("The bucket has it all: nothing to send.")
+
+    def launched(self, launched: Launched, attach_command: str) -> None:
+        """Name the job, and how to come back to it."""
+        self.ui.stage(f"Submitted the AWS Batch job {launched.job_id}")
+        self.ui.say(f"Its run is {launched.run.id}.")
+        if not self._options.detach:
+            self.ui.say(f"To watch it from elsewhere:\n\n    {attach_command}\n")
+
+    def attached(self, launched: Launched) -> None:
+        """Say what is attached to."""
+        run = launched.run
+        self.ui.stage(f"Attaching to the AWS Batch job {launched.job_id}")
+        started = f"{run.created.astimezone():%Y-%m-%d %H:%M:%S}"
+        self.ui.say(f"Its run is {run.id}, started {started} by {run.user} on {run.host}.")
+
+    def detached(self, attach_command: str) -> None:
+        """Say that the job goes on. The last line is the command to attach."""
+        self.ui.stage("Detached: the job goes on")
+        self.ui.say(f"To watch it again and get its results:\n\n{attach_command}")
+
+    def left_ending(self, attach_command: str) -> None:
+        """Say that a cancelled job was left before its end."""
+        self.ui.stage("Not waiting for the cancelled job to end")
+        self.ui.say(f"To get what it has made by then:\n\n    {attach_command}")
+
+    def event(self, event: Event, interrupts: Interrupts) -> None:
+        """Show what happened to the job."""
+        if isinstance(event, LogLine):
+            if self._options.logs:
+                self.ui.log(event.text, event.timestamp)
+        elif isinstance(event, Notice):
+            self.ui.warn(event.text)
+        else:
+            self._state(event, interrupts)
+
+    def _state(self, change: StateChange, interrupts: Interrupts) -> None:
+        job = change.job
+        self.job = job
+        if job.is_over:
+            return  # ``ended`` says it, after the log's last line.
+        again = f", attempt {job.attempt_number}" if job.attempt_number > 1 else ""
+        ending = ", and asked to end" if job.cancel_requested else ""
+        self.ui.stage(f"The job is {job.status}{again}{ending}")
+        if not self._hinted:
+            self._hinted = True
+            self.ui.say(interrupts.hint())
+
+    def ended(self, outcome: Outcome) -> None:
+        """Say how the run ended."""
+        self.ui.stage(outcome.summary)
+        if outcome.problem:
+            self.ui.error(outcome.problem)
+
+    def brought_back(self, downloaded: Downloaded | None, pathogen: Pathogen) -> None:
+        """Say which files were written, kept and left."""
+        if downloaded is None:
+            self.ui.warn("The job has stored no results, so there is nothing to bring back.")
+            return
+        written = downloaded.written
+        if written:
+            self.ui.stage(f"Wrote {counted(len(written), 'file')} into {self._shown(pathogen)}")
+            self._list(written)
+        else:
+            self.ui.stage(f"No new or changed file to write into {self._shown(pathogen)}")
+        for path, kept in downloaded.kept:
+            self.ui.warn(f"{path} was edited here meanwhile; your version is kept as {kept}")
+        if deleted := downloaded.deleted_by_build:
+            self.ui.say(f"The build deleted {counted(len(deleted), 'file')} that stay here:")
+            self._list(deleted)
+
+    def _shown(self, pathogen: Pathogen) -> str:
+        """Return the root as the user would write it: as it was given, unless it lies above."""
+        given = self._options.directory
+        return str(given if given and pathogen.root == pathogen.directory else pathogen.root)
+
+    def _list(self, paths: Sequence[str]) -> None:
+        shown = [path for path in paths if not path.startswith(".snakemake/")] or list(paths)
+        for path in shown[:LISTED]:
+            self.ui.say(f"  {path}")
+        if len(paths) > len(shown[:LISTED]):
+            self.ui.say(f"  … and {len(paths) - len(shown[:LISTED])} more")

@@ -1,0 +1,322 @@
+"""Bringing files back: what a build made or changed, and nothing else.
+
+``materialise`` writes a whole manifest into an empty directory, inside the job. ``download`` brings
+the job's results into a directory that people work in, so it asks first what each file there is:
+
+* as the build left it: nothing is fetched;
+* as it was sent to the build, or not there: the build's file replaces it, atomically;
+* anything else: somebody has edited it since. That one is renamed beside, and never lost.
+
+Nothing is ever deleted, but for Snakemake's marks of unfinished files (``.snakemake/incomplete``).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.assemble import LocalPiece, assemble, holds, pieces_of
+from nextstrain_batch.errors import PathogenError
+from nextstrain_batch.placing import Directories, Staging, failed, set_mode, set_time
+from nextstrain_batch.snapshot import StatCache, link_target
+from nextstrain_batch.store.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from nextstrain_batch.store.manifest import Entry, Manifest
+    from nextstrain_batch.store.transport import Transport
+
+
+def _is_snakemakes(path: str) -> bool:
+    """Tell whether a file is one of Snakemake's own records, which no person edits."""
+    return ".snakemake" in path.split("/")[:-1]
+
+
+def _is_mark(path: str) -> bool:
+    """Tell whether a file is Snakemake's mark of an output whose rule has not finished.
+
+    One that is left behind has Snakemake make a finished output again.
+    """
+    return "/.snakemake/incomplete/" in f"/{path}"
+
+
+def materialise(
+    manifest: Manifest,
+    transport: Transport,
+    root: Path,
+    cache: StatCache | None,
+    *,
+    progress: Progress = silent,
+    opener: Callable[[str, int, int], int] = os.open,
+) -> None:
+    """Write every entry of *manifest* below *root*, an existing and almost empty directory.
+
+    Files and symlinks that are in the way are replaced; whatever else is there stays. *cache*
+    learns what the files hold. Raises ``LocalFilesError``, ``CorruptError`` and the transport's
+    errors.
+    """
+
+    def in_the_way(path: str) -> None:
+        os.unlink(root / path)  # noqa: PTH108
+
+    with Directories(root, in_the_way) as directories, Staging(root, opener) as staging:
+        for entry in manifest.entries:
+            if entry.kind == "directory":
+                directories.make(entry)
+                directories.finish(entry)
+
+        def done(entry: Entry, temporary: str) -> None:
+            status = staging.place(entry, temporary)
+            if cache is not None:
+                cache.record(entry.path, status, entry.chunks, time.time_ns())
+
+        files = [entry for entry in manifest.entries if entry.kind == "file"]
+        assemble(files, manifest, transport, staging, done, progress=progress)
+        for entry in manifest.entries:
+            if entry.kind == "symlink":
+                staging.link(entry)
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """What a download did."""
+
+    written: tuple[str, ...]
+    """Paths of the files and symlinks that are new or other than they were, in order."""
+    unchanged: int
+    """How many files and symlinks of the results were here already."""
+    kept: tuple[tuple[str, str], ...]
+    """Paths where an edited file was, and the path where it was kept."""
+    deleted_by_build: tuple[str, ...]
+    """Paths that the build deleted and that are still here."""
+
+
+def download(
+    output: Manifest,
+    base: Manifest,
+    transport: Transport,
+    root: Path,
+    *,
+    wanted: Callable[[str], bool],
+    run_id: str,
+    cache: StatCache,
+    progress: Progress = silent,
+    opener: Callable[[str, int, int], int] = os.open,
+) -> Downloaded:
+    """Bring what *output* has new or changed, compared with *base*, into *root*.
+
+    *base* is what was sent to the build, *output* what it left. ``wanted(path)`` chooses among
+    the changes. *cache* tells what files hold without reading them, and learns. Raises
+    ``LocalFilesError``, ``CorruptError`` and the transport's errors; each file is then either as
+    before or complete.
+    """
+    work = _Download(output, base, root, run_id, cache)
+    changes = [
+        entry
+        for entry in output.entries
+        if work.base.get(entry.path) != entry and wanted(entry.path)
+    ]
+    with work.directories, Staging(root, opener) as staging:
+        for entry in changes:
+            work.examine(entry)
+        work.make_directories()
+        assemble(
+            work.to_fetch,
+            output,
+            transport,
+            staging,
+            lambda entry, temporary: work.place(staging, entry, temporary),
+            local=work.local_pieces(),
+            progress=progress,
+        )
+        for entry in work.to_link:
+            work.place_link(staging, entry)
+    left = {entry.path for entry in output.entries}
+    gone = [
+        entry.path
+        for entry in base.entries
+        if entry.path not in left and wanted(entry.path) and os.path.lexists(root / entry.path)
+    ]
+    work.remove_marks(path for path in gone if _is_mark(path))
+    return Downloaded(
+        written=tuple(sorted(work.written, key=os.fsencode)),
+        unchanged=work.unchanged,
+        kept=tuple(sorted(work.kept)),
+        deleted_by_build=tuple(path for path in gone if not _is_mark(path)),
+    )
+
+
+class _Download:
+    """One download: what has been found out and done so far."""
+
+    def __init__(
+        self, output: Manifest, base: Manifest, root: Path, run_id: str, cache: StatCache
+    ) -> None:
+        self.base = {entry.path: entry for entry in base.entries}
+        self.directories = Directories(root, self._make_way)
+        self.to_fetch: list[Entry] = []
+        self.to_link: list[Entry] = []
+        self.written: list[str] = []
+        self.kept: list[tuple[str, str]] = []
+        self.unchanged = 0
+        self._output = {entry.path: entry for entry in output.entries}
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._run_id = run_id
+        self._cache = cache
+        self._parents: dict[str, Entry] = {}
+        self._real = {"": True}
+        self._lock = threading.Lock()
+
+    # --- what is here
+
+    def examine(self, entry: Entry) -> None:
+        """Find out what has to be done for a changed entry; change metadata at most."""
+        if entry.kind == "directory":
+            self._examine_directory(entry)
+        elif self._parents_are_real(entry.path) and self._is_here(entry):
+            self.unchanged += 1
+            self._refresh(entry)
+        else:
+            self._need_parents(entry.path)
+            (self.to_fetch if entry.kind == "file" else self.to_link).append(entry)
+
+    def _examine_directory(self, entry: Entry) -> None:
+        self._need_parents(entry.path)
+        self._parents[entry.path] = entry
+        before = self.base.get(entry.path)
+        if before is None or before.mode != entry.mode:
+            self.directories.finish(entry)
+
+    def _need_parents(self, path: str) -> None:
+        parent = path.rpartition("/")[0]
+        if parent and parent not in self._parents:
+            self._need_parents(parent)
+            self._parents[parent] = self._output[parent]
+
+    def _is_here(self, entry: Entry) -> bool:
+        """Tell whether what is at an entry's path, whose parents are real, is like the entry."""
+        try:
+            status = os.lstat(self._root / entry.path)
+        except OSError:
+            return False
+        if entry.kind == "symlink":
+            return stat.S_ISLNK(status.st_mode) and self._points_at(entry)
+        if entry.kind == "directory":
+            return stat.S_ISDIR(status.st_mode)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
+            return False
+        known = self._cache.chunks(entry.path, status)
+        if known is not None and [each.size for each in known] == [
+            each.size for each in entry.chunks
+        ]:
+            return known == entry.chunks
+        return holds(self._root / entry.path, entry.chunks)
+
+    def _parents_are_real(self, path: str) -> bool:
+        """Tell whether no directory above *path* is missing, a symlink or something else."""
+        parent = path.rpartition("/")[0]
+        if parent not in self._real:
+            self._real[parent] = self._parents_are_real(parent) and _is_directory(
+                self._root / parent
+            )
+        return self._real[parent]
+
+    def _points_at(self, entry: Entry) -> bool:
+        try:
+            return link_target(self._real_root, entry.path) == entry.target
+        except PathogenError:
+            return False
+
+    def local_pieces(self) -> dict[str, LocalPiece]:
+        """Return pieces of files that are here as they were sent; the cache tells, unread."""
+        needed = {chunk.digest for entry in self.to_fetch for chunk in entry.chunks}
+        pieces: dict[str, LocalPiece] = {}
+        for entry in self.base.values():
+            if any(chunk.digest in needed for chunk in entry.chunks):
+                pieces.update(pieces_of(self._root, entry))
+        return pieces
+
+    # --- what is done
+
+    def make_directories(self) -> None:
+        """Make the directories that the changes need, parents first."""
+        for path in sorted(self._parents, key=os.fsencode):
+            self.directories.make(self._parents[path])
+
+    def place(self, staging: Staging, entry: Entry, temporary: str) -> None:
+        """Put a complete file where it belongs."""
+        self._make_way(entry.path)
+        status = staging.place(entry, temporary)
+        self._cache.record(entry.path, status, entry.chunks, time.time_ns())
+        with self._lock:
+            self.written.append(entry.path)
+
+    def place_link(self, staging: Staging, entry: Entry) -> None:
+        """Put a symlink where it belongs."""
+        self._make_way(entry.path)
+        staging.link(entry)
+        self.written.append(entry.path)
+
+    def remove_marks(self, paths: Iterable[str]) -> None:
+        """Remove Snakemake's marks of what the build has finished."""
+        for path in paths:
+            try:
+                (self._root / path).unlink(missing_ok=True)
+            except OSError as error:
+                raise failed("remove", path, error) from error
+
+    def _refresh(self, entry: Entry) -> None:
+        """Give a file that holds the right content the right mode and time."""
+        full = os.fspath(self._root / entry.path)
+        try:
+            if entry.kind == "file":
+                set_mode(full, entry.mode)
+            set_time(full, entry.mtime_ns)
+            if entry.kind == "file":
+                self._cache.record(entry.path, os.lstat(full), entry.chunks, time.time_ns())
+        except OSError as error:
+            raise failed("set the permissions of", entry.path, error) from error
+
+    def _make_way(self, path: str) -> None:
+        """Move what is at *path* beside unless it is what was sent, or may be replaced anyway."""
+        full = self._root / path
+        try:
+            status = full.lstat()
+        except FileNotFoundError:
+            return
+        is_directory = stat.S_ISDIR(status.st_mode)
+        before = self.base.get(path)
+        ours = _is_snakemakes(path) or (before and self._is_here(before))
+        try:
+            if is_directory and ours and not any(full.iterdir()):
+                full.rmdir()
+            elif is_directory or not ours:
+                self._keep(path)
+            elif (self._output[path]).kind == "directory":
+                full.unlink()
+        except OSError as error:
+            raise failed("move aside", path, error) from error
+
+    def _keep(self, path: str) -> None:
+        beside = f"{path}.before-{self._run_id}"
+        number = 1
+        while os.path.lexists(self._root / beside):
+            number += 1
+            beside = f"{path}.before-{self._run_id}-{number}"
+        (self._root / path).rename(self._root / beside)
+        with self._lock:
+            self.kept.append((path, beside))
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False

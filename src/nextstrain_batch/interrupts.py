@@ -1,0 +1,136 @@
+"""What signals mean while a job is watched: cancel it, leave it running, or stop waiting.
+
+| signal | on a terminal | elsewhere |
+|---|---|---|
+| SIGINT | twice within 10 s cancels | cancels |
+| SIGINT once the job is being cancelled | stops waiting | stops waiting |
+| SIGTSTP (Control-Z), SIGHUP | detach | detach |
+
+With *detach_on_interrupt*, SIGINT detaches. SIGTERM is left alone: it ends this command, and the
+job goes on. The handlers only take note; what follows happens in ``wait``, between two requests
+to AWS, because a request made inside a signal handler could find its client in the middle of
+another one.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+CONFIRMATION_SECONDS = 10.0
+
+
+class Detach(Exception):  # noqa: N818 - not an error: the user asked for it
+    """The user leaves; the job goes on."""
+
+
+class StopWaiting(Exception):  # noqa: N818 - not an error: the user asked for it
+    """The user does not want to wait for a cancelled job to end. Exit code 130."""
+
+
+class Interrupts:
+    """Turns signals into what the user means by them.
+
+    *cancel* is called, at most once, when the user asks for the job's end. *tell* shows a line.
+    """
+
+    def __init__(
+        self,
+        *,
+        cancel: Callable[[], None],
+        tell: Callable[[str], None],
+        on_terminal: bool,
+        detach_on_interrupt: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cancel = cancel
+        self._tell = tell
+        self._on_terminal = on_terminal
+        self._detach_on_interrupt = detach_on_interrupt
+        self._clock = clock
+        self._noticed = threading.Event()
+        self._interrupts = 0
+        self._detach = False
+        self._asked_at: float | None = None
+        self._cancelled = False
+
+    def hint(self) -> str:
+        """Say which keys or signals do what."""
+        if not self._on_terminal:
+            interrupt = "detach from" if self._detach_on_interrupt else "cancel"
+            return f"Send SIGINT to {interrupt} this job, SIGHUP or SIGTSTP to detach from it."
+        if self._detach_on_interrupt:
+            return "Press Control-C or Control-Z to detach from this job."
+        return (
+            f"Press Control-C twice within {CONFIRMATION_SECONDS:.0f} seconds to cancel this job, "
+            "Control-Z to detach from it."
+        )
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle the signals for as long as the context lasts, then as before."""
+        handlers = {
+            "SIGINT": self._on_interrupt,
+            "SIGTSTP": self._on_leave,
+            "SIGHUP": self._on_leave,
+        }
+        before = {
+            number: signal.signal(number, handler)
+            for name, handler in handlers.items()
+            if (number := getattr(signal, name, None)) is not None
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def wait(self, seconds: float) -> None:
+        """Wait, or do at once what a signal asks for.
+
+        Raises ``Detach`` or ``StopWaiting``.
+        """
+        self._noticed.wait(seconds)
+        self._noticed.clear()
+        if self._detach:
+            raise Detach
+        while self._interrupts:
+            self._interrupts -= 1
+            self._interrupted()
+
+    def cancel(self) -> None:
+        """Cancel the job, as two presses of Control-C would. More than once is no error."""
+        if not self._cancelled:
+            self._cancelled = True
+            self._cancel()
+
+    def _interrupted(self) -> None:
+        if self._cancelled:
+            raise StopWaiting
+        now = self._clock()
+        confirmed = self._asked_at is not None and now - self._asked_at <= CONFIRMATION_SECONDS
+        if not self._on_terminal or confirmed:
+            self.cancel()
+            return
+        self._asked_at = now
+        self._tell(
+            f"Press Control-C again within {CONFIRMATION_SECONDS:.0f} seconds to cancel this job."
+        )
+
+    def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if self._detach_on_interrupt:
+            self._detach = True
+        else:
+            self._interrupts += 1
+        self._noticed.set()
+
+    def _on_leave(self, _number: int, _frame: FrameType | None) -> None:
+        self._detach = True
+        self._noticed.set()

@@ -1,0 +1,105 @@
+"""How a run ended, by what Batch says of its job and by what its attempts left in the bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.failure import failure
+from nextstrain_batch.results import AttemptResult
+from nextstrain_batch.store import codec, keys
+
+if TYPE_CHECKING:
+    from nextstrain_batch.job import Job
+    from nextstrain_batch.store.manifest import Manifest
+    from nextstrain_batch.store.transport import Transport
+
+FAILED_WITHOUT_CODE = 1
+"""The exit code of a build that failed and has none of its own: its host was lost, say."""
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What the attempts of a run left in the bucket, by their numbers."""
+
+    results: dict[int, AttemptResult]
+    manifests: tuple[int, ...]
+    """Those with an output manifest, in order."""
+
+    @classmethod
+    def of(cls, run_id: str, bucket: Transport) -> Attempts:
+        """Ask the bucket."""
+        found = {each.key for each in bucket.list(keys.attempts(run_id))}
+        numbers = sorted({keys.attempt_number(key) for key in found})
+        return cls(
+            {
+                number: AttemptResult.from_json(bucket.get(keys.result(run_id, number)))
+                for number in numbers
+                if keys.result(run_id, number) in found
+            },
+            tuple(n for n in numbers if keys.output_manifest(run_id, n) in found),
+        )
+
+    @property
+    def last_result(self) -> AttemptResult | None:
+        """The last attempt's result, if any attempt came so far as to write one."""
+        return self.results[max(self.results)] if self.results else None
+
+    def last_output(self, run_id: str, bucket: Transport) -> Manifest | None:
+        """Return the build directory as the last attempt that stored it left it."""
+        if not self.manifests:
+            return None
+        number = self.manifests[-1]
+        result = self.results.get(number)
+        digest = result.output_manifest if result else None
+        return codec.retrieve(bucket, keys.output_manifest(run_id, number), digest)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a run."""
+
+    exit_code: int
+    """The build's own, where it has one."""
+    summary: str
+    """One line for people."""
+    attempts: Attempts
+    problem: str | None = None
+    """What went wrong apart from the program, and what to do about it: the job side's own words,
+    or what Batch's reason means."""
+
+
+def outcome_of(job: Job | None, attempts: Attempts) -> Outcome:
+    """Return the outcome of a run that is over; *job* is None when Batch has forgotten it."""
+    result = attempts.last_result
+    problem = result.error if result else None
+    if job is not None:
+        return Outcome(_exit_code(job), _summary(job), attempts, failure(job) or problem)
+    if result is None:
+        summary = (
+            "AWS Batch has forgotten the job, and it left no result: cannot tell how it ended."
+        )
+        return Outcome(FAILED_WITHOUT_CODE, summary, attempts, problem)
+    minutes = (result.finished - result.started).total_seconds() / 60
+    ended = f"ended with exit code {result.exit_code} after {minutes:.1f} minutes"
+    summary = f"AWS Batch has forgotten the job; it {ended}."
+    return Outcome(result.exit_code, summary, attempts, problem)
+
+
+def _exit_code(job: Job) -> int:
+    if job.succeeded:
+        return 0
+    return job.exit_code or FAILED_WITHOUT_CODE
+
+
+def _summary(job: Job) -> str:
+    parts = [f"Job {job.status}"]
+    if job.started and job.stopped:
+        parts.append(f"after {(job.stopped - job.started).total_seconds() / 60:.1f} minutes")
+    if not job.succeeded:
+        details = [f"exit code {job.exit_code}"] if job.exit_code is not None else []
+        details += [reason for reason in (job.reason, job.container_reason) if reason]
+        parts.append(
+            f"({'; '.join(details)})" if details else "(for a reason that AWS does not say)"
+        )
+    return " ".join(parts)

@@ -1,0 +1,185 @@
+"""Removing from the bucket what nothing refers to, while others use it.
+
+1. An inventory, and which runs are over, make a plan. Nothing is written for that.
+2. Before anything is deleted, a mark is written and a second inventory taken. What is in both
+   plans is deleted: leftovers and runs first, and packs only when the manifests are gone that
+   referred to them.
+
+``store/pins.py`` says why that is safe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.errors import StoreError
+from nextstrain_batch.store import keys, parallel, pins
+from nextstrain_batch.store.progress import Meter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime, timedelta
+
+    from nextstrain_batch.inventory import Inventory, StoredRun
+    from nextstrain_batch.store.progress import Progress
+    from nextstrain_batch.store.transport import StoredObject, Transport
+
+DELETING = "delete"
+"""The phase that progress is told about."""
+
+_WORKERS = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be removed."""
+
+    environments: tuple[StoredObject, ...]
+    """Values given with ``--env``, of runs that are over."""
+    runs: tuple[StoredRun, ...]
+    """Runs that are over and old, or whose manifests are gone, with all their objects."""
+    packs: tuple[StoredObject, ...]
+    """Those that nothing refers to, or nothing but these runs."""
+    notes: tuple[StoredObject, ...]
+    """Pins and marks that do not count any more."""
+    young: tuple[StoredObject, ...]
+    """Packs that nothing refers to and that are left alone, as an upload may be about to."""
+
+    @property
+    def objects(self) -> list[StoredObject]:
+        """All that is to be removed."""
+        of_runs = [each for run in self.runs for each in run.objects]
+        return [*self.environments, *of_runs, *self.packs, *self.notes]
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was removed."""
+
+    objects: int
+    size: int
+    """In bytes."""
+    kept: int
+    """Objects of the plan that were found to be needed when it came to removing them."""
+
+
+def plan(inventory: Inventory, over: frozenset[str], older_than: timedelta | None = None) -> Plan:
+    """Return what can be removed.
+
+    *over* are the ids of the runs of which it is certain that they have ended. With *older_than*,
+    those of them that were started so long ago are removed, too; otherwise only the ones whose
+    manifests are gone. Raises ``StoreError`` when a manifest of a run that stays cannot be read:
+    nobody can tell then which packs are needed.
+    """
+    now = inventory.taken
+    removed = tuple(
+        run
+        for run in inventory.runs
+        if run.id in over
+        and (
+            (older_than is not None and now - run.created >= older_than)
+            or (not run.has_manifest and now - run.newest > pins.GRACE)
+        )
+    )
+    gone = {run.id for run in removed}
+    kept = [run for run in inventory.runs if run.id not in gone]
+    for run in kept:
+        if run.problem is not None:
+            raise run.problem
+    needed = inventory.pinned.union(*(run.packs for run in kept))
+    unneeded = [each for pack_id, each in inventory.packs.items() if pack_id not in needed]
+    return Plan(
+        environments=tuple(
+            each
+            for run in kept
+            if run.id in over
+            for each in run.objects
+            if each.key == keys.environment(run.id)
+        ),
+        runs=removed,
+        packs=tuple(each for each in unneeded if now - each.modified > pins.GRACE),
+        notes=tuple(each for each in inventory.notes if now - each.modified > pins.GRACE),
+        young=tuple(each for each in unneeded if now - each.modified <= pins.GRACE),
+    )
+
+
+def execute(
+    agreed: Plan,
+    again: Callable[[], Plan],
+    transport: Transport,
+    *,
+    token: str,
+    now: Callable[[], datetime],
+    progress: Progress,
+) -> Pruned:
+    """Remove what is in *agreed* and in the plan that *again* makes once the mark is written.
+
+    *token* is this pruning's own name. Starts over when it has deleted for so long that the
+    listing may be out of date. Ends early with the transport's error when something
+    cannot be removed; what was to be removed after it is still there then.
+    """
+    waiting = {each.key: each for each in agreed.objects}
+    meter = Meter(progress, DELETING, sum(each.size for each in waiting.values()))
+    removed: list[StoredObject] = []
+    try:
+        while True:
+            until = now() + pins.DELETING
+            pins.mark(token, transport)
+            doomed = [each for each in again().objects if each.key in waiting]
+            count = len(removed)
+            for each in _delete(doomed, transport, partial(_before, now, until)):
+                removed.append(each)
+                del waiting[each.key]
+                meter.add(each.size)
+            if len(removed) == count + len(doomed):
+                break
+            if len(removed) == count:
+                raise _too_slow(transport.url)
+    finally:
+        pins.unmark(token, transport)
+    return Pruned(len(removed), sum(each.size for each in removed), len(waiting))
+
+
+def _before(now: Callable[[], datetime], until: datetime) -> bool:
+    return now() < until
+
+
+def _too_slow(url: str) -> StoreError:
+    minutes = round(pins.DELETING.total_seconds() / 60)
+    return StoreError(
+        f"To list {url} took more than {minutes} minutes, and to delete by so old a list is not"
+        " safe.\n\nThe network may be slow, or this computer was asleep.\n\nTry again."
+    )
+
+
+def _delete(
+    doomed: Iterable[StoredObject], transport: Transport, may: Callable[[], bool]
+) -> Iterator[StoredObject]:
+    """Delete while it *may* be done; yield what is deleted.
+
+    Manifests have to be gone before the packs that they refer to, hence the groups. A run's record
+    goes last, because it tells whose the rest is.
+    """
+
+    def delete(each: StoredObject) -> StoredObject | None:
+        if not may():
+            return None
+        transport.delete(each.key)
+        return each
+
+    groups: list[list[StoredObject]] = [[], [], []]
+    for each in doomed:
+        groups[_rank(each.key)].append(each)
+    for group in groups:
+        for deleted in parallel.each(delete, group, _WORKERS):
+            if deleted is None:
+                return
+            yield deleted
+
+
+def _rank(key: str) -> int:
+    if keys.is_manifest(key):
+        return 0
+    return 1 if key.startswith(keys.RUNS) and key != keys.run_record(keys.run_of(key)) else 2

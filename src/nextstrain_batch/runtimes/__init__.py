@@ -1,0 +1,1 @@
+"""Where a build's program runs: in place, or on AWS Batch."""

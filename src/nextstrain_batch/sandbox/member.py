@@ -1,0 +1,106 @@
+"""The sandbox's account, and the member of its group whose keys builds use."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .remote import write_private
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+    from .layout import Layout
+    from .remote import Server
+
+BUCKET = "nextstrain-jobs"
+"""The bucket of the sandbox's account."""
+REGION = "us-east-1"
+MAX_VCPUS = 64
+"""What jobs may reserve together; the computer's own cores play no part."""
+
+ADMINISTRATOR = ("AKIASANDBOXADMIN0000", "sandbox-administrator")
+"""Keys that may do everything."""
+USER = "sandbox-user"
+"""Who ``Endpoint`` is for."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How to speak to the sandbox, as a user of it."""
+
+    url: str
+    region: str
+    access_key: str
+    secret_key: str
+    bucket: str = BUCKET
+
+
+def known(layout: Layout, server: Server) -> Endpoint | None:
+    """Return the endpoint with the member's keys; None while there is no account.
+
+    After a change of moto the account is looked at again: it may not have understood its state.
+    """
+    try:
+        found = json.loads(layout.account_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    if found["moto"] != server.moto:
+        return None
+    return Endpoint(server.url, REGION, found["access_key"], found["secret_key"])
+
+
+def set_up(layout: Layout, server: Server) -> Endpoint:
+    """Make the account as ``account`` states it, and a member of its group with keys."""
+    from nextstrain_batch.account import apply, options, place, resources
+
+    chosen: dict[str, Any] = {"bucket": BUCKET, "region": REGION, "max_vcpus": MAX_VCPUS}
+    if layout.setup_file.exists():
+        chosen |= options.from_file(layout.setup_file)
+    desired = resources.account(options.Options(**chosen))
+    clients = Clients(server.url)
+    apply.apply(desired, place.Place(clients, REGION))
+    iam: Any = clients("iam")
+    if USER not in [user["UserName"] for user in iam.list_users()["Users"]]:
+        iam.create_user(UserName=USER)
+    iam.add_user_to_group(GroupName=desired.group.name, UserName=USER)
+    key = iam.create_access_key(UserName=USER)["AccessKey"]
+    # Saved first: the file promises an account.
+    server.tell("save")
+    keys = {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
+    write_private(layout.account_file, {**keys, "moto": server.moto})
+    return Endpoint(server.url, REGION, **keys)
+
+
+class Clients:
+    """botocore clients for the administrator; the user's own settings play no part."""
+
+    def __init__(self, url: str) -> None:
+        import botocore.session
+        from botocore.config import Config
+
+        self._session = botocore.session.Session(profile=None)
+        self._session.set_config_variable("config_file", os.devnull)
+        self._session.set_config_variable("credentials_file", os.devnull)
+        self._url = url
+        self._config = Config(
+            s3={"addressing_style": "path"},
+            retries={"mode": "standard"},
+            proxies={},  # the user's proxy is not for this computer
+        )
+        self._made: dict[str, BaseClient] = {}
+
+    def __call__(self, service: str) -> BaseClient:
+        """Return the client of a service."""
+        if service not in self._made:
+            self._made[service] = self._session.create_client(
+                service,
+                region_name=REGION,
+                endpoint_url=self._url,
+                aws_access_key_id=ADMINISTRATOR[0],
+                aws_secret_access_key=ADMINISTRATOR[1],
+                config=self._config,
+            )
+        return self._made[service]

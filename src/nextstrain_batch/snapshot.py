@@ -1,0 +1,240 @@
+"""The build directory as it is now: its entries, and the chunks of its files.
+
+A file whose status is as it was when last read is not read again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from dataclasses import dataclass
+from io import FileIO
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.errors import PathogenError
+from nextstrain_batch.stat_cache import StatCache
+from nextstrain_batch.store import parallel
+from nextstrain_batch.store.chunks import MAXIMUM, chunk_of, pieces
+from nextstrain_batch.store.manifest import Chunk, Entry
+from nextstrain_batch.store.paths import stays_inside
+from nextstrain_batch.store.progress import Meter, Progress, silent
+from nextstrain_batch.walk import Found, refuse, shown, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+__all__ = ["Snapshot", "StatCache", "take"]
+
+READING = "read"
+"""The phase that progress is told about."""
+
+_BATCH_FILES = 64
+_BATCH_BYTES = 8 * MAXIMUM
+_TRIES = 3
+_HASHERS = 2
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The entries below *root*, in the order of their paths' bytes."""
+
+    root: Path
+    entries: tuple[Entry, ...]
+
+
+def take(
+    root: Path,
+    found: Iterable[Found],
+    cache: StatCache,
+    *,
+    progress: Progress = silent,
+    problem: Callable[[PathogenError], None] = refuse,
+    clock: Callable[[], int] = time.time_ns,
+) -> Snapshot:
+    """Return the snapshot of what ``walk`` *found* below *root*, reading what *cache* cannot tell.
+
+    The cache is brought up to date and forgets what was not found. A file that vanishes, keeps
+    changing while it is read or cannot be read, and a symlink that loops or leaves the root, is
+    handed to *problem* as a ``PathogenError`` and left out if that returns. *clock* returns
+    nanoseconds since 1970.
+    """
+    entries: dict[str, Entry] = {}
+    unread: list[Found] = []
+    paths: list[str] = []
+    real_root = os.path.realpath(root)
+    for each in found:
+        paths.append(each.path)
+        if not stat.S_ISREG(each.status.st_mode):
+            entries |= _link_or_directory(real_root, each, problem)
+        elif (chunks := cache.chunks(each.path, each.status)) is None:
+            unread.append(each)
+        else:
+            entries[each.path] = _file(each, chunks)
+    cache.keep_only(set(paths))
+    meter = Meter(progress, READING, sum(each.status.st_size for each in unread))
+    for outcome in _read_all(root, unread, clock, meter):
+        if isinstance(outcome, PathogenError):
+            problem(outcome)
+        else:
+            entries[outcome.found.path] = _file(outcome.found, outcome.chunks)
+            cache.record(outcome.found.path, outcome.found.status, outcome.chunks, outcome.began_ns)
+    return Snapshot(root, tuple([entries[path] for path in paths if path in entries]))
+
+
+def _file(found: Found, chunks: tuple[Chunk, ...]) -> Entry:
+    status = found.status
+    return Entry(found.path, "file", status.st_mode & 0o777, status.st_mtime_ns, chunks)
+
+
+def _link_or_directory(
+    root: str, found: Found, problem: Callable[[PathogenError], None]
+) -> dict[str, Entry]:
+    status = found.status
+    if stat.S_ISDIR(status.st_mode):
+        return {
+            found.path: Entry(found.path, "directory", status.st_mode & 0o777, status.st_mtime_ns)
+        }
+    try:
+        target = link_target(root, found.path)
+    except PathogenError as error:
+        problem(error)
+        return {}
+    # Linux knows no other permissions of a symlink; macOS does, and nobody looks at them.
+    return {found.path: Entry(found.path, "symlink", 0o777, status.st_mtime_ns, (), target)}
+
+
+def link_target(root: str, path: str) -> str:
+    """Return where the symlink at *path* below *root*, a real path, points: a relative target.
+
+    The target is kept as it is written if its text alone keeps it inside. One that gets there
+    another way, like an absolute path, is rewritten, because the root has another name elsewhere.
+    Raises ``PathogenError`` when it loops or leaves the root.
+    """
+    full = f"{root}/{path}"
+    try:
+        target = os.readlink(full)  # noqa: PTH115 - Path drops "." parts
+    except OSError as error:
+        raise unreadable(path, error, "symlink") from None
+    resolved = os.path.realpath(full)
+    if _loops(full):
+        raise PathogenError(
+            f"The symlink {shown(path)} leads back to itself: it points at {shown(target)}.\n\n"
+            "Remove it, or leave it out with --exclude-from-upload."
+        )
+    if resolved != root and not resolved.startswith(root.rstrip("/") + "/"):
+        raise PathogenError(
+            f"The symlink {shown(path)} leads out of the build directory, to {shown(resolved)}.\n\n"
+            "Only the build directory travels, so the job would find nothing there.\n\n"
+            "Replace it by a copy of what it points at, or leave it out with "
+            "--exclude-from-upload."
+        )
+    if stays_inside(path, target):
+        return target
+    return os.path.relpath(resolved, os.path.dirname(full))  # noqa: PTH120
+
+
+def _loops(full: str) -> bool:
+    try:
+        os.stat(full)  # noqa: PTH116
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    found: Found
+    chunks: tuple[Chunk, ...]
+    began_ns: int
+
+
+def _read_all(
+    root: Path, unread: list[Found], clock: Callable[[], int], meter: Meter
+) -> Iterator[_Read | PathogenError]:
+    def read_batch(batch: list[Found]) -> list[_Read | PathogenError]:
+        outcomes: list[_Read | PathogenError] = []
+        for found in batch:
+            try:
+                outcomes.append(_read(root, found.path, clock))
+            except PathogenError as error:
+                outcomes.append(error)
+            meter.add(found.status.st_size)
+        return outcomes
+
+    for outcomes in parallel.each(read_batch, _batches(unread), parallel.processors()):
+        yield from outcomes
+
+
+def _batches(unread: list[Found]) -> Iterator[list[Found]]:
+    """Yield the files in groups worth the cost of handing them to another thread."""
+    batch: list[Found] = []
+    size = 0
+    for found in unread:
+        batch.append(found)
+        size += found.status.st_size
+        if len(batch) >= _BATCH_FILES or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _read(root: Path, path: str, clock: Callable[[], int]) -> _Read:
+    for _ in range(_TRIES):
+        began = clock()
+        try:
+            with open_file(root / path) as file:
+                before = os.fstat(file.fileno())
+                if not stat.S_ISREG(before.st_mode):
+                    break
+                chunks = _chunks(file.read, before.st_size)
+                after = os.fstat(file.fileno())
+        except FileNotFoundError:
+            raise PathogenError(
+                f"The file {shown(path)} vanished while the build directory was read.\n\n"
+                "Some program seems to be at work in it.\n\nTry again when it has finished."
+            ) from None
+        except OSError as error:
+            raise unreadable(path, error, "file") from None
+        size = sum(chunk.size for chunk in chunks)
+        if (before.st_mtime_ns, before.st_size, size) == (
+            after.st_mtime_ns,
+            after.st_size,
+            after.st_size,
+        ):
+            return _Read(Found(path, after), chunks, began)
+    raise changed(path)
+
+
+def changed(path: str) -> PathogenError:
+    """Return the error for a file that does not keep still."""
+    return PathogenError(
+        f"The file {shown(path)} changed while it was read.\n\n"
+        "Some program seems to be writing to it.\n\n"
+        "Try again when it has finished, or leave the file out with --exclude-from-upload."
+    )
+
+
+def open_file(path: Path) -> FileIO:
+    """Open a file for reading, unbuffered; raises ``OSError``, also where it is a symlink.
+
+    Does not wait for a writer where the file has become a named pipe.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    return FileIO(os.open(path, flags), "rb")
+
+
+def _chunks(read: Callable[[int], bytes], size: int) -> tuple[Chunk, ...]:
+    if size > MAXIMUM:
+        # Cutting holds Python's lock most of the time and hashing does not: half of the time of
+        # one big file is saved. At most two pieces for each worker are in memory.
+        return tuple(parallel.each(chunk_of, pieces(read), _HASHERS))
+    # One byte more than is expected shows that the file has grown.
+    data = read(size + 1)
+    return (chunk_of(data),) if data else ()

@@ -1,0 +1,51 @@
+"""Many things at once in bounded memory: hashing, zstd and sockets release Python's lock."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def each(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Yield ``function(item)`` for each of *items*, in their order, computed by *workers* threads.
+
+    At most twice as many items as workers are taken before their results are asked for, so the
+    items may come from a generator whose whole output would not fit into memory. The first error
+    is raised in its turn; what has not begun by then never does, and what has begun is waited
+    for, so that nothing goes on behind the caller's back.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="transfer")
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def run(function: Callable[[Item], object], items: Iterable[Item], workers: int) -> None:
+    """Call *function* with each of *items* as ``each`` does, for its effect."""
+    for _ in each(function, items, workers):
+        pass

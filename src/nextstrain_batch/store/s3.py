@@ -1,0 +1,137 @@
+"""The store's transport on S3, by botocore.
+
+botocore itself repeats requests that fail on the way or that S3 asks to repeat. What is repeated
+here is what it does not: an answer that breaks off in the middle of its body, and the race of two
+conditional writes.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from nextstrain_batch.aws_errors import error_code, explaining
+from nextstrain_batch.store.transport import StoredObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+_ATTEMPTS = 5
+
+
+class S3Transport:
+    """A bucket below a prefix. *client* is botocore's for S3, which threads may share."""
+
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - botocore makes its clients' classes as it runs
+        bucket: str,
+        prefix: str = "",
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._sleep = sleep
+
+    @property
+    def url(self) -> str:
+        """``s3://bucket/prefix``, without a slash at its end."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        """Return an object's bytes, or *length* of them from *start*; negative: from the end."""
+        options = {} if (span := _range(start, length)) is None else {"Range": span}
+        with self._explaining("read", key):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    answer = self._client.get_object(**self._named(key), **options)
+                    data: bytes = answer["Body"].read()
+                except Exception as error:
+                    if attempt == _ATTEMPTS or not _broken_off(error):
+                        raise
+                    self._sleep(0.2 * 2**attempt)
+                else:
+                    return data
+        raise AssertionError("the last attempt returns or raises")
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        """Write an object. With *if_absent*, return false where it exists already."""
+        options = {"IfNoneMatch": "*"} if if_absent else {}
+        with self._explaining("write", key):
+            for attempt in range(1, _ATTEMPTS + 1):
+                try:
+                    self._client.put_object(**self._named(key), Body=data, **options)
+                except Exception as error:
+                    code = error_code(error)
+                    if if_absent and code in {"PreconditionFailed", "412"}:
+                        return False
+                    # Somebody else is writing the same object at this moment; S3 says to retry.
+                    race = code in {"ConditionalRequestConflict", "409"}
+                    if attempt == _ATTEMPTS or not race:
+                        raise
+                    self._sleep(0.2 * 2**attempt)
+                else:
+                    return True
+        raise AssertionError("the last attempt returns or raises")
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose key begins with *prefix*, in the order of their keys."""
+        start = len(self._prefix)
+        token: str | None = None
+        while True:
+            options = {"ContinuationToken": token} if token else {}
+            with self._explaining("list", prefix):
+                page = self._client.list_objects_v2(
+                    Bucket=self._bucket, Prefix=self._prefix + prefix, **options
+                )
+            for item in page.get("Contents", ()):
+                yield StoredObject(item["Key"][start:], item["Size"], item["LastModified"])
+            token = page.get("NextContinuationToken")
+            if not token:
+                return
+
+    def renew(self, key: str) -> None:
+        """Copy an object onto itself; only a copy that changes its metadata does S3 accept."""
+        source = {"Bucket": self._bucket, "Key": self._prefix + key}
+        with self._explaining("renew", key):
+            self._client.copy_object(
+                **self._named(key), CopySource=source, MetadataDirective="REPLACE"
+            )
+
+    def delete(self, key: str) -> None:
+        """Remove an object. One that does not exist is no error."""
+        with self._explaining("delete", key):
+            self._client.delete_object(**self._named(key))
+
+    def _named(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + key}
+
+    def _explaining(self, verb: str, key: str) -> AbstractContextManager[None]:
+        return explaining(f"{verb} {self.url}/{key}")
+
+
+def _range(start: int, length: int | None) -> str | None:
+    if length is not None and length < 1:
+        raise ValueError("a range holds at least one byte")
+    if start < 0:
+        return f"bytes={start}"
+    if length is not None:
+        return f"bytes={start}-{start + length - 1}"
+    return f"bytes={start}-" if start else None
+
+
+def _broken_off(error: Exception) -> bool:
+    from botocore.exceptions import (
+        ConnectionClosedError,
+        IncompleteReadError,
+        ReadTimeoutError,
+        ResponseStreamingError,
+    )
+
+    return isinstance(
+        error,
+        (ConnectionClosedError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError),
+    )

@@ -1,0 +1,54 @@
+"""What the store asks of S3: the smallest interface that serves it.
+
+``s3.py`` implements it with botocore. Tests pass ``tests/memory_transport.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing shows it."""
+
+    key: str
+    size: int
+    """In bytes."""
+    modified: datetime
+    """When it was written; in UTC, by S3's clock."""
+
+
+class Transport(Protocol):
+    """A bucket, seen from below its prefix. Safe to use from several threads at once.
+
+    Every method raises ``CredentialsError``, ``AccessDeniedError``, ``UnreachableError`` or
+    ``StoreError`` after its own retries are used up.
+    """
+
+    @property
+    def url(self) -> str:
+        """``s3://bucket/prefix``, without a slash at its end."""
+
+    def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
+        """Return an object's bytes, or *length* of them from *start*.
+
+        A negative *start* counts from the end. Raises ``MissingObjectError``.
+        """
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False) -> bool:
+        """Write an object. With *if_absent*, return false where it exists already."""
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose key begins with *prefix*, in the order of their keys."""
+
+    def renew(self, key: str) -> None:
+        """Make an object as new as one just written, so that its expiry starts again."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object. One that does not exist is no error."""

@@ -1,0 +1,209 @@
+"""A request for a job becomes a job: exactly one, or an error that says why not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nextstrain_batch.aws_errors import BusyError, error_code, error_text, explaining, paragraphs
+from nextstrain_batch.errors import AccessDeniedError, JobError, UnreachableError
+from nextstrain_batch.image import definition_with_image, find_definition, no_such_definition
+from nextstrain_batch.job import region_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from nextstrain_batch.clients import BatchClient
+
+LONGEST_OVERRIDES = 8192
+"""Characters of JSON. Batch accepts more, and fails the job later."""
+
+LOOKS = (1.0, 2.0, 4.0)
+"""Seconds before each look for a job whose submission got no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What is asked of Batch. None leaves the choice to the job definition."""
+
+    queue: str
+    definition: str
+    """A name, ``name:revision`` or an ARN."""
+    name: str
+    """Unique to the run: a lost submission is found again by it."""
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cpus: int | None = None
+    memory_mib: int | None = None
+    image: str | None = None
+    attempts: int | None = None
+    """How often Batch starts the job at most, 1 to 10."""
+
+
+def submit(batch: BatchClient, request: JobRequest, wait: Callable[[float], object]) -> str:
+    """Make the job and return its id.
+
+    *wait* sleeps for some seconds. Raises ``JobError`` when the queue or the definition is not as
+    needed, ``AccessDeniedError`` when AWS denies what it takes, and ``UnreachableError`` when it
+    cannot be told whether the job exists.
+    """
+    definition = request.definition
+    if request.image is not None:
+        definition = definition_with_image(batch, definition, request.image)
+    parameters = _parameters(request, definition)
+    job_id = _submit_once(batch, request, parameters)
+    if job_id is None:
+        job_id = _find(batch, request, wait) or _submit_once(batch, request, parameters)
+    if job_id is None:
+        raise _cannot_tell(request, "AWS did not answer a second time either.")
+    return job_id
+
+
+def _parameters(request: JobRequest, definition: str) -> dict[str, Any]:
+    overrides: dict[str, Any] = {
+        "command": list(request.command),
+        "environment": [
+            {"name": name, "value": value} for name, value in request.environment.items()
+        ],
+        "resourceRequirements": [
+            {"type": kind, "value": str(value)}
+            for kind, value in (("VCPU", request.cpus), ("MEMORY", request.memory_mib))
+            if value is not None
+        ],
+    }
+    overrides = {key: value for key, value in overrides.items() if value}
+    length = len(json.dumps(overrides))
+    if length > LONGEST_OVERRIDES:
+        raise JobError(
+            f"The job's command and environment take {length} characters, and AWS Batch takes"
+            f" {LONGEST_OVERRIDES} at most."
+        )
+    parameters = {
+        "jobName": request.name,
+        "jobQueue": request.queue,
+        "jobDefinition": definition,
+        "containerOverrides": overrides,
+    }
+    if request.attempts is not None:
+        parameters["retryStrategy"] = {"attempts": request.attempts}
+    return parameters
+
+
+def _submit_once(
+    batch: BatchClient, request: JobRequest, parameters: Mapping[str, Any]
+) -> str | None:
+    """Return the job's id, or None when the connection was lost before AWS answered."""
+    from botocore.exceptions import (
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        HTTPClientError,
+    )
+
+    with explaining("submit the job", region_of(batch)):
+        try:
+            return str(batch.submit_job(**parameters)["jobId"])
+        except ClientError as error:
+            if error_code(error) == "ClientException":
+                raise _refused(batch, request, error_text(error)) from error
+            raise
+        except (EndpointConnectionError, ConnectTimeoutError):
+            raise  # Nothing was sent.
+        except HTTPClientError:
+            return None
+
+
+def _find(batch: BatchClient, request: JobRequest, wait: Callable[[float], object]) -> str | None:
+    """Look for a job that may or may not have been made; None when it is not there.
+
+    Raises ``UnreachableError`` when that cannot be told.
+    """
+    for seconds in LOOKS:
+        wait(seconds)
+        try:
+            with explaining("look for the job", region_of(batch)):
+                answer = batch.list_jobs(
+                    jobQueue=request.queue,
+                    filters=[{"name": "JOB_NAME", "values": [request.name]}],
+                )
+        except AccessDeniedError as error:
+            raise _cannot_tell(
+                request, "To look for the job takes batch:ListJobs, which AWS denies."
+            ) from error
+        except (UnreachableError, BusyError) as error:
+            if seconds == LOOKS[-1]:
+                raise _cannot_tell(request, str(error)) from error
+            continue
+        # JOB_NAME ignores case.
+        named = [job for job in answer["jobSummaryList"] if job["jobName"] == request.name]
+        if named:
+            return str(named[0]["jobId"])
+    return None
+
+
+def _cannot_tell(request: JobRequest, why: str) -> UnreachableError:
+    return UnreachableError(
+        paragraphs(
+            "The connection to AWS was lost while the job was submitted, so it may exist or not.",
+            why,
+            f"Look in AWS Batch's console for a job called {request.name} in the queue"
+            f" {request.queue}: if it is there, attach to it by its id; if not, build again.",
+        )
+    )
+
+
+def _refused(batch: BatchClient, request: JobRequest, text: str) -> JobError:
+    """Find out why AWS refused the job: its own sentences differ from release to release."""
+    try:
+        return _reason(batch, request, text)
+    except AccessDeniedError as error:
+        return JobError(
+            paragraphs(
+                "AWS Batch refused the job.",
+                f"AWS said: {text}",
+                f"To say more takes {error.action}, which AWS denies.",
+            )
+        )
+
+
+def _reason(batch: BatchClient, request: JobRequest, text: str) -> JobError:
+    region = region_of(batch)
+    with explaining("find out why AWS refused the job", region):
+        answer = batch.describe_job_queues(jobQueues=[request.queue])
+        queues = answer.get("jobQueues", [])
+    if not queues:
+        return _no_such_queue(request.queue, region, text)
+    if queues[0].get("state") != "ENABLED":
+        return JobError(
+            paragraphs(
+                f"The job queue {request.queue} is disabled, so it takes no jobs.",
+                "Ask whoever administers the AWS account to enable it, or name another one with"
+                " --aws-batch-queue.",
+                f"AWS said: {text}",
+            )
+        )
+    if find_definition(batch, request.definition) is None:
+        return no_such_definition(request.definition, region)
+    return JobError(
+        paragraphs(
+            "AWS Batch refused the job.",
+            f"The queue {request.queue} and the definition {request.definition} exist. Likely"
+            " causes: more CPUs or memory than the definition or the queue allows, or a queue"
+            " that is being changed.",
+            f"AWS said: {text}",
+        )
+    )
+
+
+def _no_such_queue(queue: str, region: str | None, text: str) -> JobError:
+    where = f" in the region {region}" if region else ""
+    return JobError(
+        paragraphs(
+            f"There is no job queue {queue}{where}.",
+            "Check its name (--aws-batch-queue, NEXTSTRAIN_AWS_BATCH_QUEUE, or `queue` under"
+            " [aws-batch] in ~/.nextstrain/config) and the region (AWS_DEFAULT_REGION). If the"
+            " account is not set up yet, `nextstrain setup aws-batch` does it.",
+            f"AWS said: {text}",
+        )
+    )

@@ -1,0 +1,1 @@
+"""What AWS documents, case by case, for the sandbox and, to compare, for plain moto."""

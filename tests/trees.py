@@ -1,0 +1,92 @@
+"""Directories of files for tests of the transfer."""
+
+import shutil
+import stat
+
+from memory_transport import MemoryTransport
+from nextstrain_batch import snapshot
+from nextstrain_batch.download import download, materialise
+from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.store.codec import publish, retrieve
+from nextstrain_batch.upload import upload
+from nextstrain_batch.walk import walk
+
+
+def everything(_path, _is_directory):
+    """Skip nothing."""
+    return False
+
+
+def snap(root, cache=None, skip=everything):
+    """Return the snapshot of a directory."""
+    return snapshot.take(root, walk(root, skip), StatCache() if cache is None else cache)
+
+
+def send(root, transport, known=(), cache=None):
+    """Send a directory; return what ``upload`` returns."""
+    return upload(snap(root, cache), transport, known=known, now=transport.clock)
+
+
+def fetch(manifest, transport, root):
+    """Publish a manifest, retrieve it and write all of it below *root*."""
+    digest = publish(manifest, transport, "runs/test/input.manifest")
+    root.mkdir(parents=True, exist_ok=True)
+    materialise(retrieve(transport, "runs/test/input.manifest", digest), transport, root, None)
+
+
+def bring_back(output, base, transport, root, *, wanted=lambda _path: True, cache=None, **more):
+    """Download the results of a run named ``run``."""
+    cache = StatCache() if cache is None else cache
+    return download(output, base, transport, root, wanted=wanted, run_id="run", cache=cache, **more)
+
+
+def seen(root, *, times=True):
+    """Return everything about a directory that should survive a transfer."""
+    facts = {}
+    for each in walk(root, everything):
+        status, full = each.status, root / each.path
+        if stat.S_ISLNK(status.st_mode):
+            content = str(full.readlink())
+        else:
+            content = full.read_bytes() if stat.S_ISREG(status.st_mode) else None
+        mode = 0o777 if stat.S_ISLNK(status.st_mode) else stat.S_IMODE(status.st_mode)
+        kind = stat.S_IFMT(status.st_mode)
+        facts[each.path] = (kind, mode, content, status.st_mtime_ns if times else None)
+    return facts
+
+
+def write(root, files):
+    """Write files (path to content), with their directories."""
+    for path, content in files.items():
+        full = root / path
+        full.parent.mkdir(parents=True, exist_ok=True)
+        full.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
+class Run:
+    """A user's directory, a job's directory made from it, and what travels between them."""
+
+    def __init__(self, path, files):
+        self.transport = MemoryTransport()
+        self.user, self.job = path / "user", path / "job"
+        self.cache = StatCache()
+        write(self.user, files)
+        self.begin()
+
+    def begin(self):
+        """Send the user's directory and unpack it in the job's."""
+        shutil.rmtree(self.job, ignore_errors=True)
+        self.base = send(self.user, self.transport, cache=self.cache).manifest
+        fetch(self.base, self.transport, self.job)
+        return self
+
+    def end(self, **options):
+        """Send the job's directory and bring what changed back."""
+        self.output = send(self.job, self.transport, [self.base]).manifest
+        self.transport.counted()
+        return self.bring_back(**options)
+
+    def bring_back(self, **options):
+        options = {"cache": self.cache, **options}
+        return bring_back(self.output, self.base, self.transport, self.user, **options)

@@ -1,0 +1,103 @@
+"""What can be chosen of an account."""
+
+import pytest
+
+from nextstrain_batch.account import userdata
+from nextstrain_batch.account.options import Names, Options, from_file, to_toml
+from nextstrain_batch.account.resources import LaunchTemplate, account
+from nextstrain_batch.errors import ConfigError
+
+MANY = Options(
+    "our-jobs",
+    "eu-central-1",
+    max_vcpus=512,
+    memory_mib=31_000,
+    instance_types=("m7i", 'r7i"'),
+    spot=True,
+    disk_gib=200,
+    allow=("listing",),
+    names=Names(queue="another-queue"),
+)
+
+
+@pytest.mark.parametrize("options", [Options("our-jobs", "us-east-1"), MANY])
+def test_choices_come_back_from_the_file_that_keeps_them(tmp_path, options):
+    """What is kept of a set-up, read again, makes the same choices."""
+    path = tmp_path / "setup.toml"
+    path.write_text(to_toml(options))
+    assert Options(**from_file(path)) == options
+
+
+def test_only_what_differs_from_the_defaults_is_kept():
+    """Defaults that change in a later version reach accounts that were set up with them."""
+    kept = to_toml(Options("our-jobs", "us-east-1", max_vcpus=8)).splitlines()
+    assert kept[1:] == ['bucket = "our-jobs"', 'region = "us-east-1"', "max-vcpus = 8"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("max-vcpu = 3", "max-vcpu"),
+        ("max-vcpus = 'many'", "whole number"),
+        ("max-vcpus = true", "whole number"),
+        ("max-vcpus = 0", "whole number"),
+        ("spot = 1", "true or false"),
+        ("subnets = 'subnet-1'", "list of texts"),
+        ("subnets = [1]", "list of texts"),
+        ("names = 'zika'", "[names]"),
+        ("[names]\nqueu = 'zika'", "queu"),
+        ("max-vcpus =", "setup.toml"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named(tmp_path, text, word):
+    """An error about a file says which file, and what is wrong in it."""
+    path = tmp_path / "setup.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        from_file(path)
+    assert word in str(error.value)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "word"),
+    [
+        ({"log_days": 10}, "10 days"),
+        ({"timeout_seconds": 59}, "60 seconds"),
+        ({"vcpus": 300}, "never fits"),
+        ({"disk_gib": 8}, "30 to"),
+        ({"local_nvme": True}, "NVMe"),
+        ({"allow": ("everything",)}, "everything"),
+    ],
+)
+def test_what_aws_would_refuse_is_refused_before(choices, word):
+    """Choices that cannot work are an error before anything is made."""
+    with pytest.raises(ConfigError, match=word):
+        Options("our-jobs", "us-east-1", **choices)
+
+
+def test_spot_comes_first_and_on_demand_after():
+    """With spot, a queue tries spot instances first, and jobs survive their loss."""
+    found = account(Options("our-jobs", "us-east-1", spot=True))
+    queue, definition = found.resources[-2:]
+    assert queue.environments == ("nextstrain-jobs-spot", "nextstrain-jobs")
+    assert definition.attempts == 3
+
+
+def test_a_launch_template_that_differs_has_another_name():
+    """An environment sees by the name that its template is not the desired one."""
+    names = {LaunchTemplate.named("a", *content).name for content in [(30, None), (31, None)]}
+    assert len(names) == 2
+    assert LaunchTemplate.named("a", 30, None) == LaunchTemplate.named("a", 30, None)
+
+
+def test_user_data_is_a_mime_document():
+    """AWS Batch accepts user data only as MIME parts, and none is made where nothing has to run."""
+    import email
+
+    assert userdata.multipart(local_nvme=False, block_metadata=False) is None
+    message = email.message_from_string(userdata.multipart(local_nvme=True, block_metadata=True))
+    (part,) = message.get_payload()
+    assert part.get_content_type() == "text/cloud-boothook"
+    assert "/var/lib/docker" in part.get_payload()
+    assert "169.254.169.254" in part.get_payload()

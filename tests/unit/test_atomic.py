@@ -1,0 +1,27 @@
+"""Small files that appear whole or not at all."""
+
+import stat
+
+import pytest
+
+from nextstrain_batch import atomic
+
+
+def test_makes_the_directories_above_and_keeps_others_out(tmp_path):
+    """A file is readable by its owner alone, and so are the directories made for it."""
+    path = tmp_path / "a" / "b" / "file"
+    atomic.write(path, b"content")
+    assert path.read_bytes() == b"content"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) & 0o077 == 0
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    """Where the file cannot be replaced, the old one stays and nothing is left over."""
+    path = tmp_path / "file"
+    path.mkdir()
+    (path / "inside").write_text("")
+    with pytest.raises(OSError, match="irectory"):
+        atomic.write(path, b"content")
+    assert list(tmp_path.iterdir()) == [path]
+    assert (path / "inside").exists()

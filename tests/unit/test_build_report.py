@@ -1,0 +1,147 @@
+"""What `nextstrain build` tells its user."""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fakes_aws import FakeBatch, job_detail
+from memory_transport import BEGIN
+from nextstrain_batch.commands.build_report import LISTED, Report
+from nextstrain_batch.download import Downloaded
+from nextstrain_batch.events import LogLine, Notice, StateChange
+from nextstrain_batch.interrupts import Interrupts
+from nextstrain_batch.job import describe
+from nextstrain_batch.outcome import Attempts, Outcome
+from nextstrain_batch.pathogen import Pathogen
+from nextstrain_batch.snapshot import Snapshot
+from nextstrain_batch.store.manifest import Chunk, Entry, Manifest
+from nextstrain_batch.ui import Ui
+from nextstrain_batch.upload import Uploaded
+
+ZIKA = Pathogen(Path("/there/zika"), Path("/there/zika"))
+
+
+@dataclass
+class Options:
+    directory: Path | None = None
+    logs: bool = True
+    detach: bool = False
+    environment: dict = field(default_factory=dict)
+
+
+class Told:
+    """A report whose words can be read."""
+
+    def __init__(self, **options):
+        self.out, self.err = io.StringIO(), io.StringIO()
+        self.report = Report(Ui(self.out, self.err), Options(**options))
+        self.interrupts = Interrupts(cancel=lambda: None, tell=print, on_terminal=True)
+
+    def event(self, event):
+        self.report.event(event, self.interrupts)
+        return self.out.getvalue()
+
+
+def job(status, **changes):
+    return describe(FakeBatch(states=[(-1, job_detail(status, **changes))]), "job-1")
+
+
+def test_sending_says_how_much_and_never_a_value():
+    """What travels is counted; of the program's variables the names are told, no value."""
+    told = Told(environment={"TOKEN": "s3cret"})
+    entries = (
+        Entry("data", "directory", 0o755, 0),
+        Entry("data/a", "file", 0o644, 0, (Chunk("0" * 64, 2_500_000),)),
+    )
+    told.report.sending(ZIKA, Snapshot(ZIKA.root, entries))
+    assert "/there/zika: 1 file, 2.5 MB" in told.out.getvalue()
+    assert "TOKEN" in told.out.getvalue()
+    assert "s3cret" not in told.out.getvalue()
+
+
+def test_the_directory_is_named_as_it_was_given():
+    """The user's own word for the directory is used, but where the whole pathogen above travels."""
+    told = Told(directory=Path("zika"))
+    told.report.sending(ZIKA, Snapshot(ZIKA.root, ()))
+    assert "Sending zika:" in told.out.getvalue()
+    inside = Pathogen(ZIKA.root, ZIKA.root / "phylogenetic")
+    told.report.sending(inside, Snapshot(ZIKA.root, ()))
+    assert "Sending /there/zika:" in told.out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("packs", "words"), [(0, "nothing to send"), (1, "Sent 1 pack, 1.2 kB"), (2, "Sent 2 packs")]
+)
+def test_sent(packs, words):
+    """It says what was sent, and when nothing had to be."""
+    told = Told()
+    told.report.sent(Uploaded(Manifest((), {}, {}), packs, 1234, 0))
+    assert words in told.out.getvalue()
+
+
+def test_states_hint_once_and_the_end_is_left_to_the_outcome():
+    """Each state is told, how to cancel once, and the end only after the log's last line."""
+    told = Told()
+    told.event(StateChange(job("RUNNABLE"), None))
+    text = told.event(StateChange(job("RUNNING"), job("RUNNABLE")))
+    assert text.count("Control-C twice") == 1
+    assert "The job is RUNNING" in text
+    assert told.event(StateChange(job("SUCCEEDED"), job("RUNNING"))) == text
+    assert told.report.job.succeeded
+
+
+def test_log_lines_and_notices():
+    """Lines go to standard output as the reference client shows them, notices to the other."""
+    told = Told()
+    assert "[batch] [2026-11-23T" in told.event(LogLine("hello", BEGIN, 1))
+    told.event(Notice("The queue is full."))
+    assert "The queue is full." in told.err.getvalue()
+
+
+def test_no_logs():
+    """With --no-logs no line of the job's log is shown."""
+    assert Told(logs=False).event(LogLine("hello", BEGIN, 1)) == ""
+
+
+def test_the_end_and_what_went_wrong():
+    """The outcome is told, with what the job side or AWS has to say about a failure."""
+    told = Told()
+    told.report.ended(
+        Outcome(137, "Job FAILED after 1.0 minutes", Attempts({}, ()), "It used too much memory.")
+    )
+    assert "Job FAILED" in told.out.getvalue()
+    assert "It used too much memory." in told.err.getvalue()
+
+
+def test_results_are_summed_up():
+    """Some results are named and all counted; kept and deleted files are named."""
+    told = Told()
+    written = tuple(f"results/{number:02}.txt" for number in range(LISTED + 2))
+    kept = (("config.yaml", "config.yaml.before-run"),)
+    told.report.brought_back(Downloaded((*written, ".snakemake/log/x"), 0, kept, ("old",)), ZIKA)
+    text = told.out.getvalue()
+    assert f"Wrote {LISTED + 3} files into /there/zika" in text
+    assert "results/00.txt" in text
+    assert ".snakemake" not in text
+    assert "… and 3 more" in text
+    assert "config.yaml.before-run" in told.err.getvalue()
+    assert "deleted 1 file" in text
+
+
+def test_no_results():
+    """A job that stored nothing is said to have stored nothing; so is one that changed nothing."""
+    told = Told()
+    told.report.brought_back(None, ZIKA)
+    assert "no results" in told.err.getvalue()
+    told.report.brought_back(Downloaded((), 3, (), ()), ZIKA)
+    assert "No new or changed file" in told.out.getvalue()
+
+
+def test_detaching_ends_with_the_command():
+    """The last line is the command to attach, alone."""
+    told = Told()
+    told.report.detached("nextstrain build --aws-batch --attach job-1 zika")
+    last = told.out.getvalue().splitlines()[-1]
+    assert last == "nextstrain build --aws-batch --attach job-1 zika"

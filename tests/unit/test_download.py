@@ -1,0 +1,333 @@
+"""Bringing results back into a directory that people work in."""
+
+import errno
+import os
+import random
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nextstrain_batch.errors import (
+    CorruptError,
+    LocalFilesError,
+    MissingObjectError,
+    UnreachableError,
+)
+from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.store.manifest import Manifest
+from trees import Run, seen, send, write
+
+BIG = b"".join(b"%d\t%x\n" % (line, line * line) for line in range(300_000))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path, {"Snakefile": "rule", "data/in": "in", "data/big": BIG})
+
+
+def test_new_and_changed_files_come_back(run):
+    """New and changed files, directories and symlinks come back with mode and time."""
+    write(run.job, {"results/tree": "tree", "data/in": "changed", "results/deep/er": ""})
+    (run.job / "results/none").mkdir(mode=0o750)
+    (run.job / "results/link").symlink_to("tree")
+    (run.job / "results/tree").chmod(0o640)
+    os.utime(run.job / "results/tree", ns=(1, -3_000_000_007))
+    done = run.end()
+    assert done.written == ("data/in", "results/deep/er", "results/link", "results/tree")
+    assert (done.unchanged, done.kept, done.deleted_by_build) == (0, (), ())
+    assert {path: facts for path, facts in seen(run.user).items() if path != "data"} == {
+        path: facts for path, facts in seen(run.job).items() if path != "data"
+    }
+
+
+def test_what_the_build_did_not_touch_is_not_touched(run):
+    """A local edit of a file that the build left alone stays."""
+    write(run.user, {"Snakefile": "edited", "notes": "mine"})
+    done = run.end()
+    assert done.written == ()
+    assert (run.user / "Snakefile").read_text() == "edited"
+    assert run.transport.counted() == {}
+
+
+def test_what_is_here_already_is_not_fetched(run):
+    """A second download fetches nothing and changes nothing."""
+    write(run.job, {"results/tree": "tree", "data/in": "changed"})
+    run.end()
+    before = seen(run.user)
+    run.transport.counted()
+    again = run.bring_back()
+    assert (again.written, again.unchanged) == ((), 2)
+    without_cache = run.bring_back(cache=StatCache())
+    assert (without_cache.written, without_cache.unchanged) == ((), 2)
+    assert run.transport.counted() == {}
+    assert seen(run.user) == before
+
+
+def test_a_file_that_was_only_touched(run):
+    """A file with a new time or mode but the same content gets those, unfetched."""
+    os.utime(run.job / "data/in", ns=(7, 7))
+    (run.job / "Snakefile").chmod(0o700)
+    done = run.end()
+    assert (done.written, done.unchanged) == ((), 2)
+    assert (run.user / "data/in").stat().st_mtime_ns == 7
+    assert (run.user / "Snakefile").stat().st_mode & 0o777 == 0o700
+    assert run.transport.counted() == {}
+
+
+def test_a_local_edit_is_kept_beside(run):
+    """A file that both the build and the user changed comes back; the user's is kept beside."""
+    write(run.job, {"data/in": "by the build", "results/new": "by the build"})
+    write(run.user, {"data/in": "by me", "results/new": "mine, too"})
+    done = run.end()
+    assert done.kept == (
+        ("data/in", "data/in.before-run"),
+        ("results/new", "results/new.before-run"),
+    )
+    assert (run.user / "data/in").read_text() == "by the build"
+    assert (run.user / "data/in.before-run").read_text() == "by me"
+    assert (run.user / "results/new.before-run").read_text() == "mine, too"
+    write(run.user, {"data/in": "again by me"})
+    assert run.bring_back().kept == (("data/in", "data/in.before-run-2"),)
+    assert (run.user / "data/in.before-run").read_text() == "by me"
+    assert (run.user / "data/in.before-run-2").read_text() == "again by me"
+
+
+def test_an_edit_with_the_time_set_back_is_noticed(run):
+    """An edit is found by content where the cache cannot tell."""
+    write(run.job, {"data/in": "by the build"})
+    before = (run.user / "data/in").stat()
+    write(run.user, {"data/in": "me"})
+    os.utime(run.user / "data/in", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run.end().kept == (("data/in", "data/in.before-run"),)
+
+
+def test_snakemakes_own_records_are_replaced(run):
+    """Below .snakemake a local change is replaced, not kept."""
+    write(run.user, {".snakemake/metadata/x": "1"})
+    write(run.job, {".snakemake/metadata/x": "2"})
+    assert run.end().kept == ()
+    assert (run.user / ".snakemake/metadata/x").read_text() == "2"
+    assert [each.name for each in (run.user / ".snakemake/metadata").iterdir()] == ["x"]
+
+
+def test_only_what_is_wanted_comes(run):
+    """Unwanted changes stay away; directories that wanted files need are made."""
+    write(run.job, {"results/deep/tree": "tree", "results/other": "other", "data/in": "changed"})
+    (run.job / "results/deep").chmod(0o750)
+    done = run.end(wanted=lambda path: path == "results/deep/tree")
+    assert done.written == ("results/deep/tree",)
+    assert (run.user / "results/deep").stat().st_mode & 0o777 == 0o750
+    assert not (run.user / "results/other").exists()
+    assert (run.user / "data/in").read_text() == "in"
+
+
+def test_nothing_is_deleted(run):
+    """What the build deleted is told, and stays, if it is wanted and still here."""
+    for path in ("Snakefile", "data/in", "data/big"):
+        (run.job / path).unlink()
+    (run.user / "data/in").unlink()
+    done = run.end(wanted=lambda path: path != "data/big")
+    assert done.deleted_by_build == ("Snakefile",)
+    assert (run.user / "Snakefile").read_text() == "rule"
+
+
+def test_pieces_that_are_here_do_not_travel(run):
+    """Of a big file that was edited in the job, only what is around the edit is fetched."""
+    half = len(BIG) // 2
+    write(run.job, {"data/big": BIG[:half] + b"inserted\n" + BIG[half:], "data/copy": BIG})
+    done = run.end()
+    assert done.written == ("data/big", "data/copy")
+    assert (run.user / "data/big").read_bytes() == BIG[:half] + b"inserted\n" + BIG[half:]
+    assert (run.user / "data/copy").read_bytes() == BIG
+    assert run.transport.bytes_fetched < len(BIG) / 4
+
+
+def test_pieces_that_are_not_here_any_more_are_fetched(run):
+    """When the local file was edited meanwhile, its pieces are fetched instead."""
+    half = len(BIG) // 2
+    write(run.job, {"data/big": BIG[:half] + b"inserted\n" + BIG[half:]})
+    write(run.user, {"data/big": "something else"})
+    assert run.end().kept == (("data/big", "data/big.before-run"),)
+    assert (run.user / "data/big").read_bytes() == BIG[:half] + b"inserted\n" + BIG[half:]
+
+
+def test_swapped_files(run):
+    """Files that the build swapped come right although each is made from the other."""
+    other = random.Random(1).randbytes(3_000_000)
+    write(run.user, {"other": other})
+    run.begin()
+    write(run.job, {"other": BIG, "data/big": other})
+    run.end()
+    assert run.transport.counted() == {}
+    assert (run.user / "other").read_bytes() == BIG
+    assert (run.user / "data/big").read_bytes() == other
+
+
+def test_cut_differently_is_equal_all_the_same(run):
+    """Whether a file is equal is decided by the manifest's own chunks, however they are cut."""
+    run.output = run.base
+    entry = next(entry for entry in run.base.entries if entry.path == "data/big")
+    assert len(entry.chunks) > 3
+    smaller = write(run.user.parent / "pieces", {})
+    smaller.mkdir(exist_ok=True)
+    offset, parts = 0, []
+    for number, size in enumerate([100_000] * (len(BIG) // 100_000) + [len(BIG) % 100_000]):
+        write(smaller, {f"{number:05}": BIG[offset : offset + size]})
+        parts.append(f"{number:05}")
+        offset += size
+    pieces = send(smaller, run.transport).manifest
+    by_path = {each.path: each.chunks for each in pieces.entries}
+    recut = replace(entry, chunks=tuple(chunk for part in parts for chunk in by_path[part]))
+    run.output = Manifest(
+        tuple(recut if each is entry else each for each in run.base.entries),
+        run.base.packs | pieces.packs,
+        run.base.locations | pieces.locations,
+    )
+    run.transport.counted()
+    done = run.bring_back()
+    assert (done.written, done.unchanged) == ((), 1)
+    assert run.transport.counted() == {}
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("before", ["file", "directory", "full", "link", "dangling", "nothing"])
+@pytest.mark.parametrize("after", ["file", "directory", "full", "link"])
+def test_kinds_may_change(tmp_path, before, after, edited):
+    """Whatever the build puts in the place of whatever was there arrives; no edit is lost."""
+
+    def put(root, kind, text):
+        place = root / "place"
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+        if kind == "file":
+            place.write_text(text)
+        elif kind in {"directory", "full"}:
+            place.mkdir()
+            if kind == "full":
+                (place / "inner").write_text(text)
+        elif kind in {"link", "dangling"}:
+            place.symlink_to("target" if kind == "link" else text)
+
+    run = Run(tmp_path, {"target": "t"})
+    put(run.user, before, "before")
+    run.begin()
+    put(run.job, after, "after")
+    if edited:
+        put(run.user, "file", "my edit")
+    run.end()
+    assert seen(run.job, times=False).items() <= seen(run.user, times=False).items()
+    if edited and run.output.entries != run.base.entries:
+        kept = [path for path in run.user.rglob("*") if "before-run" in path.name]
+        assert [path.read_text() for path in kept] == ["my edit"]
+
+
+def test_a_directory_replaced_by_a_symlink_is_not_written_through(run):
+    """A local symlink where the build has a directory is moved aside, not followed."""
+    elsewhere = write(run.user.parent / "elsewhere", {"in": "precious"})
+    shutil.rmtree(run.user / "data")
+    (run.user / "data").symlink_to(elsewhere)
+    write(run.job, {"data/in": "changed", "data/sub/new": "new"})
+    done = run.end()
+    assert done.kept == (("data", "data.before-run"),)
+    assert seen(elsewhere).keys() == {"in"}
+    assert (elsewhere / "in").read_text() == "precious"
+    assert (run.user / "data/in").read_text() == "changed"
+    assert not (run.user / "data").is_symlink()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EIO])
+def test_a_full_disk(run, code):
+    """When a file cannot be written, nothing is half-written and no temporary file stays."""
+    for number in range(20):
+        write(run.job, {f"results/{number:02}": b"%d" % number * 50_000, "data/in": "changed"})
+    write(run.user, {"data/in": "edited"})
+    calls = []
+
+    def opener(path, flags, mode):
+        calls.append(path)
+        if len(calls) > 10:
+            raise OSError(code, os.strerror(code))
+        return os.open(path, flags, mode)
+
+    with pytest.raises(LocalFilesError) as error:
+        run.end(opener=opener)
+    assert "nothing is half-written" in str(error.value)
+    found = seen(run.user)
+    assert not [path for path in found if "nextstrain-batch-tmp" in path]
+    for path, (_, _, content, _) in found.items():
+        if path.startswith("results/"):
+            assert content == (run.job / path).read_bytes()
+    assert b"edited" in {facts[2] for facts in found.values()}
+    assert run.bring_back().written, "the next try brings the rest"
+    assert seen(run.job, times=False).items() <= seen(run.user, times=False).items()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_fills_up_while_writing(run):
+    """A disk that is full only when it is written to is told as one, and cleaned up after."""
+    write(run.job, {"results/new": "new"})
+
+    def opener(path, flags, mode):
+        os.close(os.open(path, flags, mode))
+        return os.open("/dev/full", os.O_WRONLY)
+
+    with pytest.raises(LocalFilesError, match="The disk is full"):
+        run.end(opener=opener)
+    assert list((run.user / "results").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(UnreachableError("no network"), UnreachableError), (None, MissingObjectError)],
+)
+def test_a_bucket_that_fails(run, error, kind):
+    """When the bucket fails, the error comes out and no temporary file stays."""
+    write(run.job, {f"results/{number}": b"%d" % number * 50_000 for number in range(20)})
+    half = len(BIG) // 2
+    write(run.job, {"data/big": BIG[:half] + b"inserted\n" + BIG[half:]})
+    before = (run.user / "data/big").read_bytes()
+    run.output = send(run.job, run.transport, [run.base]).manifest
+
+    def fail(_verb, _key):
+        if error:
+            raise error
+        run.transport.objects.clear()
+
+    run.transport.before = fail
+    with pytest.raises(kind):
+        run.bring_back()
+    assert (run.user / "data/big").read_bytes() == before
+    assert not [path for path in seen(run.user) if "nextstrain-batch-tmp" in path]
+
+
+def test_a_damaged_pack(run):
+    """Content that is not what the manifest says is refused, and nothing of it is placed."""
+    write(run.job, {"results/new": "content of some length"})
+    run.output = send(run.job, run.transport, [run.base]).manifest
+    run.transport.change = lambda _key, data: data[:10] + bytes([data[10] ^ 1]) + data[11:]
+    with pytest.raises(CorruptError, match="aws s3 rm"):
+        run.bring_back()
+    assert not (run.user / "results/new").exists()
+
+
+def test_the_cache_learns(run):
+    """What was brought back need not be read for the next upload."""
+    write(run.job, {"results/tree": "tree"})
+    os.utime(run.job / "results/tree", ns=(1001, 1001))
+    run.end()
+    status = (run.user / "results/tree").stat()
+    assert run.cache.chunks("results/tree", status)
+
+
+def test_progress_adds_up(run):
+    """Progress grows to the total, which is what has to be fetched."""
+    told = []
+    write(run.job, {"results/a": "a" * 1000, "results/b": "b" * 500})
+    run.end(progress=lambda *step: told.append(step))
+    assert told[0] == ("fetch", 0, 1500)
+    assert told[-1] == ("fetch", 1500, 1500)
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)

@@ -1,0 +1,120 @@
+"""Signals while a job is watched."""
+
+import os
+import signal
+
+import pytest
+
+from nextstrain_batch.interrupts import Detach, Interrupts, StopWaiting
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Watcher:
+    """Interrupts with a clock of its own, and what they asked for."""
+
+    def __init__(self, **options):
+        self.cancels = 0
+        self.lines = []
+        self.clock = Clock()
+        self.interrupts = Interrupts(
+            cancel=self.cancel, tell=self.lines.append, clock=self.clock, **options
+        )
+
+    def cancel(self):
+        self.cancels += 1
+
+    def send(self, number):
+        os.kill(os.getpid(), number)
+        self.interrupts.wait(0)
+
+
+@pytest.fixture
+def terminal():
+    watcher = Watcher(on_terminal=True)
+    with watcher.interrupts.installed():
+        yield watcher
+
+
+@pytest.fixture
+def script():
+    watcher = Watcher(on_terminal=False)
+    with watcher.interrupts.installed():
+        yield watcher
+
+
+def test_one_interrupt_on_a_terminal_only_asks(terminal):
+    """One press of Control-C cancels nothing and says what a second one does."""
+    terminal.send(signal.SIGINT)
+    assert terminal.cancels == 0
+    assert "again within 10 seconds" in terminal.lines[0]
+
+
+def test_a_second_interrupt_in_time_cancels(terminal):
+    """Two presses within ten seconds cancel the job, once."""
+    terminal.send(signal.SIGINT)
+    terminal.clock.now = 9.9
+    terminal.send(signal.SIGINT)
+    assert terminal.cancels == 1
+
+
+def test_a_second_interrupt_too_late_asks_again(terminal):
+    """A press after ten seconds counts as a first one."""
+    terminal.send(signal.SIGINT)
+    terminal.clock.now = 10.1
+    terminal.send(signal.SIGINT)
+    assert terminal.cancels == 0
+    assert len(terminal.lines) == 2
+
+
+def test_an_interrupt_after_the_cancel_stops_waiting(terminal):
+    """Whoever interrupts a cancelled job again need not wait for its end."""
+    terminal.interrupts.cancel()
+    with pytest.raises(StopWaiting):
+        terminal.send(signal.SIGINT)
+
+
+def test_interrupts_that_come_together_all_count(terminal):
+    """Two signals between two waits are two presses."""
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+    terminal.interrupts.wait(0)
+    assert terminal.cancels == 1
+
+
+def test_one_interrupt_of_a_script_cancels(script):
+    """Without a terminal nobody can be asked: one SIGINT cancels, the next stops waiting."""
+    script.send(signal.SIGINT)
+    assert script.cancels == 1
+    with pytest.raises(StopWaiting):
+        script.send(signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGHUP])
+def test_leaving_detaches(terminal, number):
+    """Control-Z and a lost terminal leave the job running."""
+    with pytest.raises(Detach):
+        terminal.send(number)
+    assert terminal.cancels == 0
+
+
+def test_detach_on_interrupt():
+    """With --detach-on-interrupt, Control-C leaves the job running."""
+    watcher = Watcher(on_terminal=True, detach_on_interrupt=True)
+    with watcher.interrupts.installed(), pytest.raises(Detach):
+        watcher.send(signal.SIGINT)
+    assert "Control-C or Control-Z" in watcher.interrupts.hint()
+
+
+def test_handlers_are_given_back():
+    """Signals mean what they meant before, once the job is no longer watched."""
+    before = signal.getsignal(signal.SIGINT)
+    with Watcher(on_terminal=True).interrupts.installed():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before

@@ -1,0 +1,45 @@
+"""What this computer remembers about build directories."""
+
+from pathlib import Path
+
+from nextstrain_batch.local_state import LocalState
+from nextstrain_batch.stat_cache import StatCache
+from nextstrain_batch.store.manifest import Entry, Manifest
+
+ROOT = Path("/somewhere/zika")
+BUCKET = "s3://bucket/prefix"
+
+
+def manifest(name):
+    return Manifest((Entry(name, "file", 0o644, 0),), {}, {})
+
+
+def test_manifests_are_kept_by_directory_and_bucket(tmp_path):
+    """What is known of one directory in one bucket is said of no other; results come first."""
+    state = LocalState(tmp_path / "new")
+    state.keep_manifest(ROOT, BUCKET, "input", manifest("in"))
+    state.keep_manifest(ROOT, BUCKET, "output", manifest("out"))
+    assert state.manifests(ROOT, BUCKET) == [manifest("out"), manifest("in")]
+    assert state.manifests(ROOT, "s3://other") == []
+    assert state.manifests(ROOT / "other", BUCKET) == []
+
+
+def test_damage_costs_time_only(tmp_path):
+    """A damaged memory counts as none."""
+    state = LocalState(tmp_path)
+    state.keep_manifest(ROOT, BUCKET, "input", manifest("in"))
+    state.keep_stat_cache(ROOT, StatCache())
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"damaged")
+    assert state.manifests(ROOT, BUCKET) == []
+    assert state.stat_cache(ROOT) is not None
+
+
+def test_a_home_that_cannot_be_written_is_no_error(tmp_path):
+    """Where nothing can be kept, nothing is, and the build goes on."""
+    (tmp_path / "file").write_text("")
+    state = LocalState(tmp_path / "file" / "below")
+    state.keep_manifest(ROOT, BUCKET, "input", manifest("in"))
+    state.keep_stat_cache(ROOT, StatCache())
+    assert state.manifests(ROOT, BUCKET) == []

@@ -1,0 +1,40 @@
+"""What jobs see of the host."""
+
+from pathlib import Path
+
+from nextstrain_batch.sandbox.isolation import Host, visible
+
+
+def host(home, *path, prefixes=()):
+    return Host(tuple(map(str, path)), home, Path("/usr/bin/python3"), prefixes)
+
+
+def test_the_home_is_never_shown(tmp_path):
+    """Neither the home nor what lies above it, even where PATH names them."""
+    home = tmp_path / "user"
+    (home / "bin").mkdir(parents=True)
+    (home / "secret").touch()
+    found = visible(host(home, home / "bin", home, tmp_path, prefixes=(home,)))
+    assert found == [home / "bin"]
+
+
+def test_installations_inside_the_home_are_shown_whole(tmp_path):
+    """A program needs the libraries beside it."""
+    home = tmp_path / "user"
+    (home / "conda" / "bin").mkdir(parents=True)
+    assert home / "conda" in visible(host(home, home / "conda" / "bin"))
+
+
+def test_of_local_only_programs_are_shown(tmp_path):
+    """``~/.local`` also holds keyrings and mail."""
+    home = tmp_path / "user"
+    for name in ("bin", "lib", "share/keyrings"):
+        (home / ".local" / name).mkdir(parents=True)
+    found = visible(host(home, home / ".local" / "bin"))
+    assert found == [home / ".local" / "bin", home / ".local" / "lib"]
+
+
+def test_the_path_begins_with_the_running_python_and_ends_with_the_system(tmp_path):
+    """Jobs find what the user finds, whatever else is missing from PATH."""
+    found = Host.of("/opt/tools/bin:relative::/usr/bin", tmp_path).path
+    assert found[1:] == ("/opt/tools/bin", "/usr/bin", "/usr/local/bin", "/bin")

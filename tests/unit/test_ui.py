@@ -1,0 +1,61 @@
+"""What the user sees."""
+
+import io
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from nextstrain_batch.ui import Ui, for_streams
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_plain_away_from_a_terminal():
+    """Into a file or a pipe go plain lines: results to one stream, warnings to the other."""
+    out, err = io.StringIO(), io.StringIO()
+    ui = for_streams(out, err, {})
+    ui.stage("Sending")
+    ui.say("3 files")
+    ui.warn("careful")
+    ui.error("broken")
+    with ui.progress() as update:
+        update("sending", 1, 2)
+    assert out.getvalue() == "Sending\n3 files\n"
+    assert err.getvalue() == "warning: careful\nerror: broken\n"
+
+
+def test_log_lines_carry_their_time():
+    """A log line shows its time in this computer's zone; without one it shows none."""
+    out = io.StringIO()
+    ui = Ui(out, io.StringIO(), zone=timezone(timedelta(hours=1)))
+    ui.log("hello", datetime(2026, 11, 23, 4, 5, 6, 789000, tzinfo=UTC))
+    ui.log("bye")
+    assert out.getvalue() == "[batch] [2026-11-23T05:05:06+01:00] hello\n[batch] bye\n"
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour_where_it_is_not_wanted(environ):
+    """NO_COLOR and a dumb terminal get no colour."""
+    out = Terminal()
+    for_streams(out, io.StringIO(), environ).stage("Sending")
+    assert out.getvalue() == "Sending\n"
+
+
+def test_colour_on_a_terminal():
+    """On a terminal a stage stands out."""
+    out = Terminal()
+    for_streams(out, io.StringIO(), {"TERM": "xterm"}).stage("Sending")
+    assert out.getvalue() == "\x1b[1;34mSending\x1b[0m\n"
+
+
+def test_bars_on_a_terminal():
+    """On a terminal progress is drawn, on standard error, and gone afterwards."""
+    out, err = io.StringIO(), Terminal()
+    with for_streams(out, err, {"TERM": "xterm"}).progress() as update:
+        update("sending [all]", 1, 2)
+        update("sending [all]", 2, 2)
+    assert "sending [all]" in err.getvalue()
+    assert out.getvalue() == ""
