@@ -44,8 +44,17 @@ def report(seconds: Mapping[str, list[float]], base: str) -> None:
 
 
 def quietly(command: list[str | Path], **options: object) -> None:
-    """Run a command without its output; raise when it fails."""
-    subprocess.run(command, check=True, capture_output=True, **options)  # type: ignore[call-overload]
+    """Run a command without its output; when it fails, show that and end the benchmark."""
+    ended = subprocess.run(  # type: ignore[call-overload]
+        command,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+    if ended.returncode:
+        sys.exit(f"{' '.join(map(str, command))} ended with {ended.returncode}:\n{ended.stdout}")
 
 
 def peer(package: str, program: str) -> Path:

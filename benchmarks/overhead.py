@@ -1,6 +1,6 @@
 """What a round trip through the embedded AWS costs over the same build in place.
 
-    python benchmarks/overhead.py DIRECTORY [--example DIR] [--runs N]
+    python benchmarks/overhead.py DIRECTORY [--runs N]
 
 DIRECTORY holds the Zika data (config/ and data/, see examples/zika/README.md). Every run starts
 from a fresh copy without results, so each one builds everything; the sandbox is started before.
@@ -24,8 +24,11 @@ CORES = str(os.cpu_count() or 1)
 def fresh_copy(data: Path, directory: Path) -> None:
     """Lay out a pathogen directory of the data and our Snakefile, without results."""
     shutil.rmtree(directory, ignore_errors=True)
-    shutil.copytree(data, directory)
-    directory.chmod(0o755)
+    for source in data.rglob("*"):
+        if source.is_file():  # one by one: the data may lie in directories that are read-only
+            path = directory / source.relative_to(data)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(source.read_bytes())
     shutil.copy(ROOT / "examples" / "zika" / "Snakefile", directory)
 
 
@@ -41,6 +44,8 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
+    if not (arguments.directory / "data").is_dir():
+        parser.error(f"{arguments.directory} has no data/; see examples/zika/README.md")
 
     with tempfile.TemporaryDirectory(prefix="overhead-") as work:
         environment = {
