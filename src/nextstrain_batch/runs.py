@@ -195,7 +195,7 @@ def _checked(values: object, what: str) -> dict[str, Any]:
         raise CorruptError(f'{what} is damaged: it does not say "{FORMAT}".')
     if values.get("version") != VERSION:
         raise CorruptError(
-            f"{what} has the format version {values.get('version_of_format')!r}, and this program"
+            f"{what} has the format version {values.get('version')!r}, and this program"
             f" reads version {VERSION}. A newer nextstrain-batch may have written it: update"
             " this one."
         )
