@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from nextstrain_batch.store.s3 import S3Transport
+    from nextstrain_batch.snapshot import Sink, Snapshot
+    from nextstrain_batch.store.transport import Transport
 
 RUN = "bench-20260101T000000Z-00000000"
 FRAME = 1024 * 1024
@@ -31,7 +32,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def transport(bucket: str) -> S3Transport:
+def transport(bucket: str) -> Transport:
     from nextstrain_batch.aws import Aws
     from nextstrain_batch.config import BucketUrl
 
@@ -45,17 +46,21 @@ def send(root: Path, bucket: str, home: Path) -> None:
     from nextstrain_batch.pathogen import upload_filter
     from nextstrain_batch.snapshot import take
     from nextstrain_batch.store import codec, keys
-    from nextstrain_batch.upload import upload
+    from nextstrain_batch.upload import execute, read_and_plan
     from nextstrain_batch.walk import walk
 
     there, state = transport(bucket), LocalState(home / "aws-batch")
-    next(iter(there.list(keys.AGENTS)), None)  # whether the bucket is there at all
     cache = state.stat_cache(root)
-    snapshot = take(root, walk(root, upload_filter()), cache)
+
+    def read(sink: Sink | None) -> Snapshot:
+        return take(root, walk(root, upload_filter()), cache, sink=sink)
+
+    planned = read_and_plan(read, there, known=state.manifests(root, there.url), now=now)
     state.keep_stat_cache(root, cache)
-    uploaded = upload(snapshot, there, known=state.manifests(root, there.url), now=now)
+    uploaded = execute(planned, there, now=now)
     state.keep_manifest(root, there.url, "input", uploaded.manifest)
-    codec.publish(uploaded.manifest, there, keys.input_manifest(RUN))
+    digest = codec.publish(uploaded.manifest, there, keys.input_manifest(RUN))
+    (home / "digest").write_text(digest)
 
 
 def fetch(root: Path, bucket: str, home: Path) -> None:
@@ -75,13 +80,18 @@ def store(root: Path, bucket: str, home: Path) -> None:
     from nextstrain_batch.agent import push
     from nextstrain_batch.snapshot import StatCache, take
     from nextstrain_batch.store import codec, keys
-    from nextstrain_batch.upload import upload
+    from nextstrain_batch.upload import execute, read_and_plan
     from nextstrain_batch.walk import walk
 
     there, cache = transport(bucket), StatCache.load(home / "job.cache")
     base = codec.retrieve(there, keys.input_manifest(RUN))
-    snapshot = take(root, walk(root, push.skip), cache)
-    uploaded = upload(snapshot, there, known=(base,), now=now, level=push.LEVEL)
+
+    def read(sink: Sink | None) -> Snapshot:
+        return take(root, walk(root, push.skip), cache, sink=sink)
+
+    level = push.LEVEL
+    planned = read_and_plan(read, there, known=(base,), now=now, level=level)
+    uploaded = execute(planned, there, now=now, kept=base.packs, level=level)
     codec.publish(uploaded.manifest, there, keys.output_manifest(RUN, 1))
 
 
@@ -95,7 +105,9 @@ def back(root: Path, bucket: str, home: Path) -> None:
 
     there, state = transport(bucket), LocalState(home / "aws-batch")
     output = codec.retrieve(there, keys.output_manifest(RUN, 1))
-    base = codec.retrieve(there, keys.input_manifest(RUN))
+    digest = (home / "digest").read_text()  # a real client has it in the run's record
+    base = state.manifest(root, there.url, "input", digest)
+    assert base is not None
     cache = state.stat_cache(root)
     wanted = download_filter(True)
     download(output, base, there, root, wanted=wanted, run_id=RUN, cache=cache)
@@ -107,8 +119,8 @@ def bound(root: Path) -> None:
     """Read, hash and compress every byte, with our libraries, on all processors."""
     import hashlib
 
+    from nextstrain_batch.sending import LEVEL
     from nextstrain_batch.store import parallel, zstd
-    from nextstrain_batch.upload import LEVEL
 
     codec = zstd.best()
 

@@ -8,7 +8,7 @@ from nextstrain_batch import snapshot
 from nextstrain_batch.download import download, materialise
 from nextstrain_batch.snapshot import StatCache
 from nextstrain_batch.store.codec import publish, retrieve
-from nextstrain_batch.upload import upload
+from nextstrain_batch.upload import execute, plan, read_and_plan
 from nextstrain_batch.walk import walk
 
 
@@ -23,8 +23,25 @@ def snap(root, cache=None, skip=everything):
 
 
 def send(root, transport, known=(), cache=None):
-    """Send a directory; return what ``upload`` returns."""
-    return upload(snap(root, cache), transport, known=known, now=transport.clock)
+    """Send a directory as a build does; return an ``Uploaded``."""
+    return send_by(root, transport, transport.clock, known, cache)
+
+
+def send_by(root, transport, now, known=(), cache=None):
+    """Send a directory, with another clock than the transport's own."""
+    planned = read_and_plan(reading(root, cache), transport, known=known, now=now)
+    return execute(planned, transport, now=now)
+
+
+def reading(root, cache=None):
+    """Return what reads a directory and gives what it reads to a sink."""
+    cache = StatCache() if cache is None else cache
+    return lambda sink: snapshot.take(root, walk(root, everything), cache, sink=sink)
+
+
+def upload(taken, transport, *, now, known=(), **options):
+    """Send a snapshot out of its files, with nothing sent while it was taken."""
+    return execute(plan(taken, transport, known=known, now=now), transport, now=now, **options)
 
 
 def fetch(manifest, transport, root):

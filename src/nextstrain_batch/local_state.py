@@ -67,6 +67,14 @@ class LocalState:
                 continue
         return known
 
+    def manifest(self, root: Path, bucket: str, name: str, digest: str) -> Manifest | None:
+        """Return the manifest kept under *name* if its bytes have the SHA-256 *digest*."""
+        with suppress(OSError, StoreError):
+            data = self._manifest(root, bucket, name).read_bytes()
+            if hashlib.sha256(data).hexdigest() == digest:
+                return codec.decode(data)
+        return None
+
     def keep_manifest(self, root: Path, bucket: str, name: str, manifest: Manifest) -> None:
         """Remember a manifest under one of ``NAMES``, if this computer lets us."""
         with suppress(OSError):

@@ -20,7 +20,13 @@ EVERY = 10.0
 REDRAW = 0.05
 """Seconds between two changes of a bar: many small files would cost more to draw than to read."""
 
-TITLES = {"read": "Reading", "send": "Sending", "fetch": "Fetching", "delete": "Removing"}
+TITLES = {
+    "read": "Reading",
+    "stream": "Reading and sending",
+    "send": "Sending",
+    "fetch": "Fetching",
+    "delete": "Removing",
+}
 """The phases that modules tell about, for people."""
 
 

@@ -9,8 +9,10 @@ import errno
 import os
 import stat
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from io import FileIO
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.errors import PathogenError
@@ -23,7 +25,7 @@ from nextstrain_batch.store.progress import Meter, Progress, silent
 from nextstrain_batch.walk import Found, refuse, shown, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 __all__ = ["Snapshot", "StatCache", "take"]
@@ -31,10 +33,20 @@ __all__ = ["Snapshot", "StatCache", "take"]
 READING = "read"
 """The phase that progress is told about."""
 
+READING_AND_SENDING = "stream"
+"""The phase, where what is read goes to a sink."""
+
+Sink = Callable[[Chunk, bytes], None]
+"""Is given the chunks that are read, with their content, in the order of the files' paths.
+
+Those of a file that turns out to have changed meanwhile, too; it is then read again.
+"""
+
 _BATCH_FILES = 64
 _BATCH_BYTES = 8 * MAXIMUM
+# A bigger file is read while its pieces are handed on, instead of being held whole.
+_WHOLE = 8 * MAXIMUM
 _TRIES = 3
-_HASHERS = 2
 
 
 @dataclass(frozen=True)
@@ -52,14 +64,15 @@ def take(
     *,
     progress: Progress = silent,
     problem: Callable[[PathogenError], None] = refuse,
+    sink: Sink | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> Snapshot:
     """Return the snapshot of what ``walk`` *found* below *root*, reading what *cache* cannot tell.
 
     The cache is brought up to date and forgets what was not found. A file that vanishes, keeps
     changing while it is read or cannot be read, and a symlink that loops or leaves the root, is
-    handed to *problem* as a ``PathogenError`` and left out if that returns. *clock* returns
-    nanoseconds since 1970.
+    handed to *problem* as a ``PathogenError`` and left out if that returns. What is read is given
+    to *sink*. *clock* returns nanoseconds since 1970.
     """
     entries: dict[str, Entry] = {}
     unread: list[Found] = []
@@ -74,8 +87,9 @@ def take(
         else:
             entries[each.path] = _file(each, chunks)
     cache.keep_only(set(paths))
-    meter = Meter(progress, READING, sum(each.status.st_size for each in unread))
-    for outcome in _read_all(root, unread, clock, meter):
+    phase = READING if sink is None else READING_AND_SENDING
+    meter = Meter(progress, phase, sum(each.status.st_size for each in unread))
+    for outcome in _Reading(root, clock, meter, sink).all(unread):
         if isinstance(outcome, PathogenError):
             problem(outcome)
         else:
@@ -152,23 +166,78 @@ class _Read:
     found: Found
     chunks: tuple[Chunk, ...]
     began_ns: int
+    contents: tuple[bytes, ...] = ()
+    """The chunks', unless nobody asks for them or has had them already."""
 
 
-def _read_all(
-    root: Path, unread: list[Found], clock: Callable[[], int], meter: Meter
-) -> Iterator[_Read | PathogenError]:
-    def read_batch(batch: list[Found]) -> list[_Read | PathogenError]:
-        outcomes: list[_Read | PathogenError] = []
-        for found in batch:
-            try:
-                outcomes.append(_read(root, found.path, clock))
-            except PathogenError as error:
-                outcomes.append(error)
-            meter.add(found.status.st_size)
-        return outcomes
+class _Reading:
+    """Reads files: small ones in groups, several at once; a big one alone, piece by piece."""
 
-    for outcomes in parallel.each(read_batch, _batches(unread), parallel.processors()):
-        yield from outcomes
+    def __init__(
+        self, root: Path, clock: Callable[[], int], meter: Meter, sink: Sink | None
+    ) -> None:
+        self._root = root
+        self._clock = clock
+        self._meter = meter
+        self._sink = sink
+
+    def all(self, unread: list[Found]) -> Iterator[_Read | PathogenError]:
+        """Yield what came of reading each file, in order; gives the sink what they hold."""
+        groups = parallel.each(self._group, _batches(unread), parallel.processors())
+        for outcome in chain.from_iterable(groups):
+            if isinstance(outcome, Found):
+                yield self._big(outcome)
+                continue
+            if isinstance(outcome, _Read) and self._sink is not None:
+                for chunk, content in zip(outcome.chunks, outcome.contents, strict=False):
+                    self._sink(chunk, content)
+            yield outcome
+
+    def _group(self, group: list[Found]) -> list[_Read | PathogenError | Found]:
+        """Read small files. A big one is returned as it is; it is read when its turn comes."""
+        return [found if found.status.st_size > _WHOLE else self._small(found) for found in group]
+
+    def _small(self, found: Found) -> _Read | PathogenError:
+        contents: list[bytes] = []
+
+        def take(read: Callable[[int], bytes], size: int) -> tuple[Chunk, ...]:
+            contents.clear()
+            keep = self._sink is not None and size <= _WHOLE  # it may have grown since
+            chunks: list[Chunk] = []
+            # One byte more than is expected shows that a file of one chunk has grown.
+            for content in pieces(read) if size > MAXIMUM else filter(None, [read(size + 1)]):
+                chunks.append(chunk_of(content))
+                if keep:
+                    contents.append(content)
+            return tuple(chunks)
+
+        try:
+            outcome = _read(self._root, found.path, self._clock, take)
+        except PathogenError as error:
+            return error
+        finally:
+            self._meter.add(found.status.st_size)
+        return replace(outcome, contents=tuple(contents))
+
+    def _big(self, found: Found) -> _Read | PathogenError:
+        def take(read: Callable[[int], bytes], _size: int) -> tuple[Chunk, ...]:
+            chunks: list[Chunk] = []
+            # Cutting holds Python's lock most of the time and hashing does not.
+            for chunk, content in parallel.each(_named, pieces(read), parallel.processors()):
+                chunks.append(chunk)
+                if self._sink is not None:
+                    self._sink(chunk, content)
+                self._meter.add(chunk.size)
+            return tuple(chunks)
+
+        try:
+            return _read(self._root, found.path, self._clock, take)
+        except PathogenError as error:
+            return error
+
+
+def _named(content: bytes) -> tuple[Chunk, bytes]:
+    return chunk_of(content), content
 
 
 def _batches(unread: list[Found]) -> Iterator[list[Found]]:
@@ -185,7 +254,13 @@ def _batches(unread: list[Found]) -> Iterator[list[Found]]:
         yield batch
 
 
-def _read(root: Path, path: str, clock: Callable[[], int]) -> _Read:
+def _read(
+    root: Path,
+    path: str,
+    clock: Callable[[], int],
+    take: Callable[[Callable[[int], bytes], int], tuple[Chunk, ...]],
+) -> _Read:
+    """Read a file until it keeps still meanwhile; ``take(read, size)`` returns its chunks."""
     for _ in range(_TRIES):
         began = clock()
         try:
@@ -193,7 +268,7 @@ def _read(root: Path, path: str, clock: Callable[[], int]) -> _Read:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     break
-                chunks = _chunks(file.read, before.st_size)
+                chunks = take(file.read, before.st_size)
                 after = os.fstat(file.fileno())
         except FileNotFoundError:
             raise PathogenError(
@@ -228,13 +303,3 @@ def open_file(path: Path) -> FileIO:
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     return FileIO(os.open(path, flags), "rb")
-
-
-def _chunks(read: Callable[[int], bytes], size: int) -> tuple[Chunk, ...]:
-    if size > MAXIMUM:
-        # Cutting holds Python's lock most of the time and hashing does not: half of the time of
-        # one big file is saved. At most two pieces for each worker are in memory.
-        return tuple(parallel.each(chunk_of, pieces(read), _HASHERS))
-    # One byte more than is expected shows that the file has grown.
-    data = read(size + 1)
-    return (chunk_of(data),) if data else ()

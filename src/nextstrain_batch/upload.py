@@ -2,7 +2,8 @@
 
 1. One listing says which packs there are, and how old.
 2. Chunks that a known manifest places in one of those stay there; the others go into new packs.
-   That is the plan; making it writes nothing.
+   That is the plan; making it writes nothing. Where the files have to be read for it anyway
+   (``read_and_plan``), packs that are full meanwhile are sent at once.
 3. Packs that will be relied on are held, if they are so old that they might be removed before the
    manifest is there: against pruning by a pin (``store/pins.py``), against expiry by renewing them.
 4. The new packs are made and sent.
@@ -10,41 +11,54 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from nextstrain_batch.errors import MissingObjectError
-from nextstrain_batch.snapshot import changed, open_file
-from nextstrain_batch.store import keys, packs, parallel, pins, zstd
+from nextstrain_batch.sending import LEVEL, WORKERS, Ahead, Made, send
+from nextstrain_batch.store import keys, packs, parallel, pins
 from nextstrain_batch.store.manifest import Location, Manifest, Pack
-from nextstrain_batch.store.progress import Meter, Progress, silent
+from nextstrain_batch.store.progress import Progress, silent
+from nextstrain_batch.store.transport import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from io import FileIO
-    from pathlib import Path
 
-    from nextstrain_batch.snapshot import Snapshot
-    from nextstrain_batch.store.manifest import Chunk, Entry
-    from nextstrain_batch.store.transport import StoredObject, Transport
-
-SENDING = "send"
-"""The phase that progress is told about; its bytes are those before compression."""
+    from nextstrain_batch.snapshot import Sink, Snapshot
+    from nextstrain_batch.store.manifest import Chunk
+    from nextstrain_batch.store.transport import Transport
 
 EXPIRY = timedelta(days=30)
 """How long the bucket keeps an object, counted from when it was written."""
 
-LEVEL = 3
-"""Of zstd: on a slow link, bytes matter more than the time to make them fewer."""
+# Packs of less content than this are small; of so many, a job would pay for each request.
+_SMALL = packs.MINIMUM // 2
+_MANY = 24
 
-_WORKERS = 4
-_TINY = 1024 * 1024
-_MANY_TINY = 24
+
+@dataclass(frozen=True)
+class Listing:
+    """The packs that the bucket holds."""
+
+    asked: datetime
+    """When it was asked for."""
+    stored: dict[str, StoredObject]
+    """By key."""
+
+    def holds(self, pack: Pack) -> bool:
+        """Tell whether *pack* is there, whole."""
+        found = self.stored.get(keys.pack(pack.id))
+        return found is not None and found.size == pack.stored_size
+
+    def with_packs(self, sent: Iterable[Pack]) -> Listing:
+        """Return the listing as it is after packs were sent."""
+        new = {keys.pack(pack.id): pack.stored_size for pack in sent}
+        objects = {key: StoredObject(key, size, self.asked) for key, size in new.items()}
+        return Listing(self.asked, self.stored | objects)
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,10 @@ class Plan:
     """When the listing was asked for."""
     known: tuple[Manifest, ...]
     """Those that told where chunks may lie."""
+    ahead: tuple[Made, ...] = ()
+    """The packs that were made and sent already."""
+    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Of some chunks of ``new``, by digest: what need not be read again."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +93,6 @@ class Uploaded:
     bytes_sent: int
     """Compressed."""
     packs_reused: int
-
-
-def upload(
-    snapshot: Snapshot,
-    transport: Transport,
-    *,
-    known: Sequence[Manifest] = (),
-    kept: Collection[str] = (),
-    now: Callable[[], datetime],
-    progress: Progress = silent,
-    level: int = LEVEL,
-) -> Uploaded:
-    """Plan and execute at once."""
-    planned = plan(snapshot, transport, known=known, now=now)
-    return execute(planned, transport, kept=kept, now=now, progress=progress, level=level)
 
 
 def plan(
@@ -104,19 +107,58 @@ def plan(
     *known* manifests tell where chunks may lie already, the preferred ones first. Raises the
     transport's errors.
     """
-    listed = now()
-    stored = {each.key: each for each in transport.list(keys.PACKS)}
+    return _plan(snapshot, look(transport, now), known)
+
+
+def read_and_plan(
+    read: Callable[[Sink | None], Snapshot],
+    transport: Transport,
+    *,
+    known: Sequence[Manifest] = (),
+    now: Callable[[], datetime],
+    level: int = LEVEL,
+    ahead: bool = True,
+) -> Plan:
+    """Return the plan for the snapshot that *read* takes, after a first look at the bucket.
+
+    If *ahead*, what *read* gives to the sink that it is called with is sent meanwhile, as far as
+    it is new and fills packs; else *read* is called with None, and nothing is written. Raises the
+    transport's errors, the bucket's before anything is read, and what *read* raises.
+    """
+    listing = look(transport, now)
+    if not ahead:
+        return _plan(read(None), listing, known)
+    there = {digest for manifest in known for digest, _ in _stored_chunks(manifest, listing)}
+    with Ahead(transport, there, listing.stored, level) as early:
+        snapshot = read(early.add)
+    made = early.made
+    sent = Manifest(
+        entries=(),
+        packs={each.pack.id: each.pack for each in made},
+        locations={digest: place for each in made for digest, place in each.plan.locations()},
+    )
+    listing = listing.with_packs(sent.packs.values())
+    planned = _plan(snapshot, listing, (sent, *known))
+    return replace(planned, ahead=made, contents=early.contents)
+
+
+def look(transport: Transport, now: Callable[[], datetime]) -> Listing:
+    """Return which packs the bucket holds; raises the transport's errors."""
+    return Listing(now(), {each.key: each for each in transport.list(keys.PACKS)})
+
+
+def _plan(snapshot: Snapshot, listing: Listing, known: Sequence[Manifest]) -> Plan:
     wanted = {chunk.digest: chunk for entry in snapshot.entries for chunk in entry.chunks}
-    locations, reused = _reuse(wanted, known, stored)
+    locations, reused = _reuse(wanted, known, listing)
     new: list[packs.Plan] = []
     for pack in packs.plan(chunk for digest, chunk in wanted.items() if digest not in locations):
         locations |= pack.locations()
-        if there := stored.get(keys.pack(pack.id)):
+        if there := listing.stored.get(keys.pack(pack.id)):
             reused[pack.id] = Pack(pack.id, pack.size, there.size)
         else:
             new.append(pack)
-    written = {pack_id: stored[keys.pack(pack_id)].modified for pack_id in reused}
-    return Plan(snapshot, locations, reused, tuple(new), written, listed, tuple(known))
+    written = {pack_id: listing.stored[keys.pack(pack_id)].modified for pack_id in reused}
+    return Plan(snapshot, locations, reused, tuple(new), written, listing.asked, tuple(known))
 
 
 def execute(
@@ -138,18 +180,26 @@ def execute(
     packs and pins.
     """
     again = partial(plan, planned.snapshot, transport, known=planned.known, now=now)
-    sent: list[Pack] = []
+    contents = planned.contents
+    sent = [each.pack for each in planned.ahead if each.was_sent]
     while True:
         planned = _hold(planned, again, transport, kept, now, pause)
-        made = _send(planned.new, planned.snapshot, transport, level, progress)
-        sent += [pack for pack, was_sent in made if was_sent]
+        made = send(
+            planned.new,
+            planned.snapshot,
+            transport,
+            contents=contents,
+            level=level,
+            progress=progress,
+        )
+        sent += [each.pack for each in made if each.was_sent]
         if now() - planned.listed < pins.LONGEST:
             break
         # What was planned so long ago may have gone since, even what was sent first.
         planned = again()
     manifest = Manifest(
         entries=planned.snapshot.entries,
-        packs=planned.reused | {pack.id: pack for pack, _ in made},
+        packs=planned.reused | {each.pack.id: each.pack for each in made},
         locations=planned.locations,
     )
     return Uploaded(
@@ -161,20 +211,15 @@ def execute(
 
 
 def _reuse(
-    wanted: dict[str, Chunk], known: Sequence[Manifest], stored: dict[str, StoredObject]
+    wanted: dict[str, Chunk], known: Sequence[Manifest], listing: Listing
 ) -> tuple[dict[str, Location], dict[str, Pack]]:
     """Return where wanted chunks may stay, and the packs that they lie in."""
     locations: dict[str, Location] = {}
     candidates: dict[str, Pack] = {}
     for manifest in known:
-        there = {
-            pack.id: pack
-            for pack in manifest.packs.values()
-            if (found := stored.get(keys.pack(pack.id))) and found.size == pack.stored_size
-        }
-        candidates |= there
-        for digest, place in manifest.locations.items():
-            if place.pack in there and digest in wanted:
+        for digest, place in _stored_chunks(manifest, listing):
+            candidates.setdefault(place.pack, manifest.packs[place.pack])
+            if digest in wanted:
                 locations.setdefault(digest, place)
     if len(locations) == len(wanted):
         # All of it is there: sending it again, packed better, would cost more than it saves.
@@ -187,10 +232,16 @@ def _reuse(
     )
 
 
+def _stored_chunks(manifest: Manifest, listing: Listing) -> Iterator[tuple[str, Location]]:
+    """Yield the chunks, by digest, that the bucket holds where *manifest* says."""
+    there = {pack.id for pack in manifest.packs.values() if listing.holds(pack)}
+    return ((digest, place) for digest, place in manifest.locations.items() if place.pack in there)
+
+
 def _worth_keeping(
     wanted: dict[str, Chunk], locations: dict[str, Location], candidates: dict[str, Pack]
 ) -> set[str]:
-    """Return the packs that are at least half alive, and not of too many tiny ones.
+    """Return the packs that are at least half alive, and not of too many small ones.
 
     What lies in the others is sent again, packed better: a job would pay for the difference in
     time with each request.
@@ -201,8 +252,8 @@ def _worth_keeping(
     worth = {
         pack_id for pack_id, size in live.items() if size and 2 * size >= candidates[pack_id].size
     }
-    tiny = {pack_id for pack_id in worth if candidates[pack_id].stored_size < _TINY}
-    return worth - tiny if len(tiny) > _MANY_TINY else worth
+    small = {pack_id for pack_id in worth if candidates[pack_id].size < _SMALL}
+    return worth - small if len(small) > _MANY else worth
 
 
 def _hold(
@@ -243,93 +294,4 @@ def _renew(planned: Plan, transport: Transport, now: datetime) -> bool:
             return False
         return True
 
-    return all(list(parallel.each(renew, old, _WORKERS)))
-
-
-# --- sending -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    path: str
-    offset: int
-
-
-def _send(
-    plans: Sequence[packs.Plan],
-    snapshot: Snapshot,
-    transport: Transport,
-    level: int,
-    progress: Progress,
-) -> list[tuple[Pack, bool]]:
-    """Make and send packs; return each one, and whether nobody else had sent it meanwhile."""
-    places = _places(snapshot.entries, {chunk for plan in plans for chunk in plan.chunks})
-    meter = Meter(progress, SENDING, sum(plan.size for plan in plans))
-    codec = zstd.best()
-
-    def send(plan: packs.Plan) -> tuple[Pack, bool]:
-        with _Reader(snapshot.root, places) as reader:
-            data = packs.build(plan, reader.read, codec, level)
-        key = keys.pack(plan.id)
-        was_sent = transport.put(key, data, if_absent=True)
-        size = len(data) if was_sent else next(transport.list(key)).size
-        meter.add(plan.size)
-        return Pack(plan.id, plan.size, size), was_sent
-
-    return list(parallel.each(send, plans, _WORKERS))
-
-
-def _places(entries: Iterable[Entry], chunks: set[Chunk]) -> dict[str, _Place]:
-    """Return, for each chunk's digest, one place where its content can be read."""
-    places: dict[str, _Place] = {}
-    for entry in entries:
-        offset = 0
-        for chunk in entry.chunks:
-            if chunk in chunks:
-                places.setdefault(chunk.digest, _Place(entry.path, offset))
-            offset += chunk.size
-    return places
-
-
-class _Reader:
-    """Reads chunks out of files, and believes only their digests."""
-
-    def __init__(self, root: Path, places: dict[str, _Place]) -> None:
-        self._root = root
-        self._places = places
-        self._path = ""
-        self._file: FileIO | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def read(self, chunk: Chunk) -> bytes:
-        """Return the content of *chunk*, or raise ``PathogenError`` if it is not there any more.
-
-        A wrong pack would be believed by everybody who shares the bucket, hence the check.
-        """
-        place = self._places[chunk.digest]
-        try:
-            file = self._open(place.path)
-            file.seek(place.offset)
-            data = file.read(chunk.size)
-        except OSError:
-            raise changed(place.path) from None
-        if hashlib.sha256(data).hexdigest() != chunk.digest:
-            raise changed(place.path)
-        return data
-
-    def _open(self, path: str) -> FileIO:
-        if self._file is None or self._path != path:
-            self._close()
-            self._file = open_file(self._root / path)
-            self._path = path
-        return self._file
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    return all(list(parallel.each(renew, old, WORKERS)))

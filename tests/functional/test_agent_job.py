@@ -21,10 +21,8 @@ from nextstrain_batch.agent import bootstrap, bundle
 from nextstrain_batch.errors import MissingObjectError
 from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.runs import Run, write_record
-from nextstrain_batch.snapshot import StatCache, take
 from nextstrain_batch.store import codec, keys
-from nextstrain_batch.upload import upload
-from nextstrain_batch.walk import walk
+from trees import send_by
 
 PYENV = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
 PYTHONS = ("python3", "python3.12", "python")
@@ -234,8 +232,7 @@ class Job:
         for path, text in files.items():
             (self.source / path).parent.mkdir(parents=True, exist_ok=True)
             (self.source / path).write_text(text)
-        snapshot = take(self.source, walk(self.source, lambda *_: False), StatCache())
-        manifest = upload(snapshot, self.transport, now=lambda: datetime.now(UTC)).manifest
+        manifest = send_by(self.source, self.transport, lambda: datetime.now(UTC)).manifest
         digest = codec.publish(manifest, self.transport, keys.input_manifest(RUN_ID))
         run = Run(RUN_ID, datetime.now(UTC), "zika", "", ("sh", "-c", script), "q", "d", digest)
         write_record(replace(run, **changes), self.transport)

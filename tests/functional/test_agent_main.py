@@ -24,10 +24,8 @@ from nextstrain_batch.errors import (
 )
 from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.runs import Run, write_record
-from nextstrain_batch.snapshot import StatCache, take
 from nextstrain_batch.store import codec, keys
-from nextstrain_batch.upload import upload
-from nextstrain_batch.walk import walk
+from trees import send_by
 
 RUN_ID = "zika-20261123T041500Z-1a2b3c4d"
 
@@ -72,8 +70,7 @@ class Job:
         for path, text in {"Snakefile": "rule all\n", **(files or {})}.items():
             (self.source / path).parent.mkdir(parents=True, exist_ok=True)
             (self.source / path).write_text(text)
-        snapshot = take(self.source, walk(self.source, lambda *_: False), StatCache())
-        manifest = upload(snapshot, self.transport, now=now).manifest
+        manifest = send_by(self.source, self.transport, now).manifest
         key = keys.input_manifest(RUN_ID)
         changes.setdefault("input_manifest_digest", codec.publish(manifest, self.transport, key))
         changes.setdefault("program", ("sh", "-c", script))

@@ -15,8 +15,7 @@ from nextstrain_batch.download import download, materialise
 from nextstrain_batch.errors import LocalFilesError
 from nextstrain_batch.snapshot import StatCache
 from nextstrain_batch.store.codec import publish, retrieve
-from nextstrain_batch.upload import upload
-from trees import seen, snap, write
+from trees import seen, send_by, write
 
 
 def now():
@@ -24,7 +23,7 @@ def now():
 
 
 def send(root, transport, key, known=()):
-    uploaded = upload(snap(root), transport, known=known, now=now)
+    uploaded = send_by(root, transport, now, known)
     return uploaded, publish(uploaded.manifest, transport, key)
 
 

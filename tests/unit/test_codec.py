@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,15 @@ def test_the_bytes_are_as_documented():
     assert json.loads(seekable.decompress(zstd.best(), data, 10_000)) == DOCUMENT
     assert codec.decode(data) == MANIFEST
     assert codec.decode(packed(DOCUMENT)) == MANIFEST
+
+
+def test_bytes_are_made_once():
+    """A manifest keeps the bytes it has; one that says something else has others."""
+    data = packed(DOCUMENT)
+    manifest = codec.decode(data)
+    assert codec.encode(manifest) is data
+    other = replace(manifest, entries=manifest.entries[:1])
+    assert codec.decode(codec.encode(other)) == other != manifest
 
 
 def test_an_empty_manifest():

@@ -1,9 +1,11 @@
 """What this computer remembers about build directories."""
 
+import hashlib
 from pathlib import Path
 
 from nextstrain_batch.local_state import LocalState
 from nextstrain_batch.stat_cache import StatCache
+from nextstrain_batch.store import codec
 from nextstrain_batch.store.manifest import Entry, Manifest
 
 ROOT = Path("/somewhere/zika")
@@ -43,3 +45,13 @@ def test_a_home_that_cannot_be_written_is_no_error(tmp_path):
     state.keep_manifest(ROOT, BUCKET, "input", manifest("in"))
     state.keep_stat_cache(ROOT, StatCache())
     assert state.manifests(ROOT, BUCKET) == []
+
+
+def test_a_kept_manifest_is_the_one_asked_for(tmp_path):
+    """A kept manifest is returned only for the digest of its bytes."""
+    state, kept = LocalState(tmp_path), manifest("in")
+    state.keep_manifest(ROOT, BUCKET, "input", kept)
+    digest = hashlib.sha256(codec.encode(kept)).hexdigest()
+    assert state.manifest(ROOT, BUCKET, "input", digest) == kept
+    assert state.manifest(ROOT, BUCKET, "input", "0" * 64) is None
+    assert state.manifest(ROOT, BUCKET, "output", digest) is None

@@ -1,5 +1,6 @@
 """Prunings and uploads at the same time, in any order of their requests."""
 
+import random
 import tempfile
 from contextlib import suppress
 from datetime import timedelta
@@ -15,7 +16,7 @@ from nextstrain_batch.errors import StoreError
 from nextstrain_batch.inventory import Surveyor
 from nextstrain_batch.store import codec, keys
 from nextstrain_batch.store.progress import silent
-from trees import send, snap, write
+from trees import reading, send, write
 
 times = st.sampled_from([0, 0, 0, 1, 4, 20, 60, 240, 1000]).map(lambda m: timedelta(minutes=m))
 # One of them makes some requests in a row, then another one.
@@ -30,11 +31,15 @@ choices = st.lists(bursts, max_size=12).map(
 ages = st.sampled_from([0.1, 0.4, 0.6, 0.9, 1.1, 5, 16, 29])
 
 
-def uploads(taken, known, run_id):
-    """Return an actor that sends a snapshot and publishes its manifest."""
+BIG = random.Random(1).randbytes(18 * 2**20)
+"""More than a pack, so that it is sent while it is read."""
+
+
+def uploads(root, known, run_id):
+    """Return an actor that sends a directory and publishes its manifest."""
 
     def act(bucket):
-        planned = upload.plan(taken, bucket, known=known, now=bucket.clock)
+        planned = upload.read_and_plan(reading(root), bucket, known=known, now=bucket.clock)
         sent = upload.execute(planned, bucket, now=bucket.clock, pause=bucket.pause)
         codec.publish(sent.manifest, bucket, keys.input_manifest(run_id))
 
@@ -79,10 +84,26 @@ def test_no_pack_that_a_manifest_refers_to_is_ever_removed(
             write(tree, {"c": "four"})
         known = [second.manifest, first.manifest] if knows else []
         pruning = {f"prune{n}": prunes(str(n), frozenset({"old"})) for n in range(prunings)}
-        Stage(bucket, order).run(upload=uploads(snap(tree), known, "new"), **pruning)
+        Stage(bucket, order).run(upload=uploads(tree, known, "new"), **pruning)
         assert lost(bucket) == set()
         assert keys.input_manifest("new") in bucket.objects
         assert not [key for key in bucket.objects if key.startswith(keys.PRUNES)]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(ages, st.booleans(), choices)
+def test_what_is_sent_while_it_is_read_is_not_removed_either(age, is_old, order):
+    """Packs that are sent ahead of the plan are safe from prunings, new ones and found ones."""
+    with tempfile.TemporaryDirectory() as directory:
+        tree = write(Path(directory) / "tree", {"a": "one", **({"big": BIG} if is_old else {})})
+        bucket = MemoryTransport()
+        send(tree, bucket)
+        bucket.pass_days(age)
+        write(tree, {"big": BIG})
+        before = set(bucket.objects)
+        Stage(bucket, order).run(upload=uploads(tree, [], "new"), prune=prunes("1", frozenset()))
+        assert lost(bucket) == set()
+        assert is_old or len(set(bucket.objects) - before) > 2
 
 
 def test_an_upload_that_takes_days(tmp_path):
@@ -102,6 +123,6 @@ def test_an_upload_that_takes_days(tmp_path):
             assert not [key for key in bucket.objects if key.startswith(keys.PACKS)]
 
     bucket.before = before
-    uploads(snap(tree), [first.manifest], "new")(bucket)
+    uploads(tree, [first.manifest], "new")(bucket)
     assert slow
     assert lost(bucket) == set()

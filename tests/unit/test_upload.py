@@ -2,6 +2,8 @@
 
 import os
 import random
+import threading
+import time
 
 import pytest
 
@@ -9,8 +11,8 @@ from memory_transport import MemoryTransport
 from nextstrain_batch.errors import PathogenError, UnreachableError
 from nextstrain_batch.store import keys, packs, pins
 from nextstrain_batch.store.manifest import Manifest
-from nextstrain_batch.upload import execute, plan, upload
-from trees import fetch, seen, send, snap, write
+from nextstrain_batch.upload import execute, plan, read_and_plan
+from trees import fetch, reading, seen, send, snap, upload, write
 
 
 def noise(seed, size):
@@ -305,3 +307,107 @@ def test_a_pruning_is_waited_for(tree):
     transport.pause(31 * 60)
     execute(planned, transport, now=transport.clock, pause=pause)
     assert len(waited) == 3
+
+
+@pytest.fixture
+def big(tmp_path):
+    """A directory of several packs, of files of all sizes."""
+    sizes = [3_000, 1_200_000, 34_000_000, 900_000, 9_000_000, 4_000_000, 12_000_000, 70_000]
+    files = {f"{number}/file": noise(number, size) for number, size in enumerate(sizes)}
+    return write(tmp_path / "big", {**files, "9/copy": noise(2, 34_000_000)})
+
+
+def test_packs_sent_ahead_are_those_of_the_plan(big):
+    """Whether packs are sent while files are read or after, they are the same."""
+    ahead, after = MemoryTransport(), MemoryTransport()
+    planned = read_and_plan(reading(big), ahead, now=ahead.clock)
+    assert len(planned.ahead) > 2
+    assert len(planned.new) == 1
+    sent = execute(planned, ahead, now=ahead.clock)
+    assert sent == upload(snap(big), after, now=after.clock)
+    assert ahead.objects == after.objects
+    assert sent.packs_sent == len(after.objects)
+    assert sent.bytes_sent == sum(map(len, after.objects.values()))
+
+
+def test_a_dry_run_sends_nothing(big):
+    """A plan that is not to be carried out writes nothing, and is the same."""
+    transport = MemoryTransport()
+    planned = read_and_plan(reading(big), transport, now=transport.clock, ahead=False)
+    assert transport.objects == {}
+    assert planned == plan(snap(big), transport, now=transport.clock)
+
+
+def test_each_byte_is_read_once(big):
+    """What was read for the plan is not read again to be sent."""
+    transport = MemoryTransport()
+    planned = read_and_plan(reading(big), transport, now=transport.clock)
+    for file in big.rglob("file"):
+        file.unlink()
+    (big / "9/copy").unlink()
+    manifest = execute(planned, transport, now=transport.clock).manifest
+    fetch(manifest, transport, big.parent / "other")
+    assert (big.parent / "other/9/copy").read_bytes() == noise(2, 34_000_000)
+
+
+def test_what_is_known_or_stored_is_not_sent_ahead(big):
+    """Neither what a manifest knows nor what another user has sent is sent again."""
+    transport = MemoryTransport()
+    first = send(big, transport)
+    count = len(transport.objects)
+    write(big, {"5/file": noise(99, 5_000_000)})
+    assert send(big, transport, [first.manifest]).packs_sent == 1
+    assert send(big, transport).packs_reused >= count - 2
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_failure_while_reading_ends_it(big, first):
+    """When the bucket fails while files are read, the error comes out and nothing goes on."""
+    asked = []
+
+    def fail(verb, _key):
+        if verb == "put":
+            asked.append(verb)
+            if first or len(asked) == 3:
+                raise UnreachableError("no network")
+
+    transport = MemoryTransport(before=fail)
+    with pytest.raises(UnreachableError):
+        read_and_plan(reading(big), transport, now=transport.clock)
+    count = len(transport.requests)
+    assert not [thread for thread in threading.enumerate() if "ahead" in thread.name]
+    assert len(transport.requests) == count
+
+
+def test_a_file_that_changes_while_it_is_sent_ahead(big):
+    """A big file that changes between its pieces is read again; what is sent is what is there."""
+    transport, before = MemoryTransport(), (big / "2/file").read_bytes()
+
+    def read(sink):
+        def change(chunk, content):
+            if before.startswith(content) and (big / "2/file").stat().st_size > 21_000_000:
+                write(big, {"2/file": noise(50, 21_000_000)})
+            sink(chunk, content)
+
+        return reading(big)(change)
+
+    planned = read_and_plan(read, transport, now=transport.clock)
+    fetch(execute(planned, transport, now=transport.clock).manifest, transport, big.parent / "x")
+    assert len((big / "2/file").read_bytes()) == 21_000_000
+    assert seen(big.parent / "x") == seen(big)
+
+
+def test_few_packs_are_held_at_once(big):
+    """However slow the bucket, no more than three packs wait to be sent."""
+    together, most = threading.Semaphore(3), []
+
+    def slow(verb, _key):
+        if verb == "put":
+            most.append(together.acquire(blocking=False))
+            time.sleep(0.02)
+            together.release()
+
+    transport = MemoryTransport(before=slow)
+    planned = read_and_plan(reading(big), transport, now=transport.clock)
+    assert len(most) == len(planned.ahead)
+    assert all(most)

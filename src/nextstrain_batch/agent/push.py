@@ -7,22 +7,25 @@ all, and tells that nothing more will come.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.snapshot import take
 from nextstrain_batch.store import codec, keys
-from nextstrain_batch.upload import upload
+from nextstrain_batch.upload import execute, read_and_plan
 from nextstrain_batch.walk import never_travels, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from nextstrain_batch.agent.context import Context
     from nextstrain_batch.agent.fetch import Fetched
     from nextstrain_batch.agent.joblog import JobLog
     from nextstrain_batch.results import AttemptResult
+    from nextstrain_batch.snapshot import Sink, Snapshot, StatCache
     from nextstrain_batch.store.manifest import Manifest
     from nextstrain_batch.store.transport import Transport
 
@@ -45,6 +48,12 @@ class Stored:
     bytes_sent: int
 
 
+def _read(
+    root: Path, cache: StatCache, problem: Callable[[PathogenError], None], sink: Sink | None
+) -> Snapshot:
+    return take(root, walk(root, skip, problem=problem), cache, problem=problem, sink=sink)
+
+
 def skip(path: str, is_directory: bool) -> bool:
     """Tell what never leaves the job: version control, bytecode, Snakemake's own environments."""
     return never_travels(path, is_directory, SNAKEMAKE)
@@ -64,18 +73,14 @@ def store_files(
     """
     for tries_left in reversed(range(TRIES)):
         problems: list[PathogenError] = []
-        found = walk(context.root, skip, problem=problems.append)
-        snapshot = take(context.root, found, fetched.cache, problem=problems.append)
+        read = partial(_read, context.root, fetched.cache, problems.append)
         try:
-            uploaded = upload(
-                snapshot,
-                transport,
-                known=(fetched.manifest,),
-                # The run's own: so a job that is being ended never waits for a pruning.
-                kept=fetched.manifest.packs.keys(),
-                now=now,
-                level=LEVEL,
+            planned = read_and_plan(
+                read, transport, known=(fetched.manifest,), now=now, level=LEVEL
             )
+            # The run's own are kept: so a job that is being ended never waits for a pruning.
+            kept = fetched.manifest.packs.keys()
+            uploaded = execute(planned, transport, kept=kept, now=now, level=LEVEL)
         except PathogenError:
             # Something that outlived the program wrote to a file between reading and sending.
             if not tries_left:

@@ -3,8 +3,7 @@
 The one path, in order; ``--attach`` enters it at ``watch``:
 
     find        directory → build root, working directory
-    gather      the files that travel, and their digests
-    plan        what of them is not in the bucket yet
+    gather      the files that travel, and what of them is not in the bucket yet
     send        that
     record      the run, written down before its job exists
     launch      the job
@@ -28,10 +27,9 @@ if TYPE_CHECKING:
     from nextstrain_batch.arguments import Subparsers
     from nextstrain_batch.commands.build_report import Report
     from nextstrain_batch.pathogen import Pathogen
-    from nextstrain_batch.runtimes.aws_batch import AwsBatch, Gathered, Launched
+    from nextstrain_batch.runtimes.aws_batch import AwsBatch, Launched
     from nextstrain_batch.runtimes.options import BuildOptions
     from nextstrain_batch.snakemake import Command
-    from nextstrain_batch.upload import Plan
 
 INTERRUPTED = 130
 
@@ -105,20 +103,13 @@ def program(options: BuildOptions, report: Report) -> tuple[str, ...]:
     return command.words
 
 
-def _plan(batch: AwsBatch, pathogen: Pathogen, options: BuildOptions) -> tuple[Gathered, Plan]:
-    """Find out what travels, and what of it has to be sent."""
-    batch.check_bucket()
-    gathered = batch.gather(pathogen, options.exclude_from_upload)
-    return gathered, batch.plan(gathered.snapshot)
-
-
 def _show_plan(batch: AwsBatch, pathogen: Pathogen, options: BuildOptions, report: Report) -> int:
     """Tell what would be done."""
     from nextstrain_batch.commands import build_plan
 
     words = program(options, report)
-    gathered, plan = _plan(batch, pathogen, options)
-    build_plan.show(plan, gathered.left_out, report.ui)
+    gathered = batch.gather(pathogen, options.exclude_from_upload, dry_run=True)
+    build_plan.show(gathered.plan, gathered.left_out, report.ui)
     build_plan.show_job(pathogen, words, options, report.ui)
     return 0
 
@@ -126,9 +117,9 @@ def _show_plan(batch: AwsBatch, pathogen: Pathogen, options: BuildOptions, repor
 def _launch(batch: AwsBatch, pathogen: Pathogen, options: BuildOptions, report: Report) -> Launched:
     """Send the files and submit the job."""
     words = program(options, report)
-    gathered, plan = _plan(batch, pathogen, options)
-    report.sending(pathogen, gathered.snapshot)
-    uploaded = batch.send(plan)
+    gathered = batch.gather(pathogen, options.exclude_from_upload)
+    report.sending(pathogen, gathered.plan.snapshot)
+    uploaded = batch.send(gathered.plan)
     report.sent(uploaded)
     run = batch.record(pathogen, words, uploaded, options)
     launched = batch.launch(run, pathogen.directory)

@@ -59,7 +59,7 @@ def _fly(batch: BatchSettings, settings: Settings, directory: Path, ui: Ui) -> O
     small = replace(batch, cpus=Setting(1), memory_mib=Setting(512))
     runtime = AwsBatch.connect(small, settings.home, ui)
     pathogen = find(directory)
-    uploaded = runtime.send(runtime.plan(runtime.gather(pathogen, ()).snapshot))
+    uploaded = runtime.send(runtime.gather(pathogen, ()).plan)
     run = runtime.record(pathogen, PROGRAM, uploaded, _options(small, settings, directory))
     launched = runtime.launch(run, directory)
     interrupts = runtime.interrupts(launched, detach_on_interrupt=False)

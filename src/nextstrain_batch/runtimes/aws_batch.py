@@ -33,10 +33,10 @@ from nextstrain_batch.logs import JobLogs
 from nextstrain_batch.outcome import Attempts, Outcome, outcome_of
 from nextstrain_batch.pathogen import LeftOut, UploadFilter, download_filter
 from nextstrain_batch.runs import LedgerEntry, Run
-from nextstrain_batch.snapshot import Snapshot, take
+from nextstrain_batch.snapshot import Sink, Snapshot, take
 from nextstrain_batch.store import codec, keys
 from nextstrain_batch.submit import JobRequest, submit
-from nextstrain_batch.upload import Plan, Uploaded, execute, plan
+from nextstrain_batch.upload import Plan, Uploaded, execute, read_and_plan
 from nextstrain_batch.walk import walk
 from nextstrain_batch.watch import follow, leading_back
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nextstrain_batch.job import Job
     from nextstrain_batch.pathogen import Pathogen
     from nextstrain_batch.runtimes.options import BuildOptions
+    from nextstrain_batch.store.manifest import Manifest
     from nextstrain_batch.store.transport import Transport
     from nextstrain_batch.ui import Ui
 
@@ -70,7 +71,8 @@ class Launched:
 class Gathered:
     """What travels of a build directory, and what does not."""
 
-    snapshot: Snapshot
+    plan: Plan
+    """Of sending it."""
     left_out: tuple[LeftOut, ...]
 
 
@@ -88,28 +90,30 @@ class AwsBatch:
         """Return the one that *settings* mean; a sandbox is started if it is not up."""
         return cls(connect(settings, home), settings, LocalState(home / "aws-batch"), ui)
 
-    def check_bucket(self) -> None:
-        """Raise the bucket's errors before any file is read: it is missing, elsewhere, denied."""
-        next(iter(self._bucket().list(keys.AGENTS)), None)
+    def gather(
+        self, pathogen: Pathogen, exclude: tuple[str, ...], *, dry_run: bool = False
+    ) -> Gathered:
+        """Find out what travels, and what of it is not in the bucket yet.
 
-    def gather(self, pathogen: Pathogen, exclude: tuple[str, ...]) -> Gathered:
-        """Return the files that travel. Raises ``PathogenError`` for one that cannot."""
-        cache = self._state.stat_cache(pathogen.root)
-        skip = UploadFilter(pathogen.root, exclude)
-        found = walk(pathogen.root, skip)
+        What has to be read for that and fills packs is sent at once, unless it is a *dry_run*.
+        Raises the bucket's errors before any file is read: it is missing, elsewhere, denied. Raises
+        ``PathogenError`` for a file that cannot travel.
+        """
+        root, bucket = pathogen.root, self._bucket()
+        cache = self._state.stat_cache(root)
+        skip = UploadFilter(root, exclude)
         with self._ui.progress() as progress:
-            snapshot = take(pathogen.root, found, cache, progress=progress)
-        self._state.keep_stat_cache(pathogen.root, cache)
-        return Gathered(snapshot, tuple(skip.left_out))
 
-    def plan(self, snapshot: Snapshot) -> Plan:
-        """Return what of the files' content is not in the bucket yet. Sends nothing."""
-        bucket = self._bucket()
-        known = self._state.manifests(snapshot.root, bucket.url)
-        return plan(snapshot, bucket, known=known, now=_now)
+            def read(sink: Sink | None) -> Snapshot:
+                return take(root, walk(root, skip), cache, sink=sink, progress=progress)
+
+            known = self._state.manifests(root, bucket.url)
+            planned = read_and_plan(read, bucket, known=known, now=_now, ahead=not dry_run)
+        self._state.keep_stat_cache(root, cache)
+        return Gathered(planned, tuple(skip.left_out))
 
     def send(self, planned: Plan) -> Uploaded:
-        """Put it there."""
+        """Put into the bucket what is not there yet."""
         bucket = self._bucket()
         with self._ui.progress() as progress:
             pause = self._pause_for_pruning()
@@ -266,7 +270,7 @@ class AwsBatch:
         output = outcome.attempts.last_output(run.id, bucket)
         if output is None:
             return None
-        base = codec.retrieve(bucket, keys.input_manifest(run.id), run.input_manifest_digest)
+        base = self._input(run, bucket, pathogen.root)
         cache = self._state.stat_cache(pathogen.root)
         with self._ui.progress() as progress:
             downloaded = download(
@@ -282,6 +286,12 @@ class AwsBatch:
         self._state.keep_stat_cache(pathogen.root, cache)
         self._state.keep_manifest(pathogen.root, bucket.url, "output", output)
         return downloaded
+
+    def _input(self, run: Run, bucket: Transport, root: Path) -> Manifest:
+        """Return what the job began with; the bucket need not be asked where this was kept."""
+        digest = run.input_manifest_digest
+        kept = self._state.manifest(root, bucket.url, "input", digest)
+        return kept or codec.retrieve(bucket, keys.input_manifest(run.id), digest)
 
     def attach_command(self, launched: Launched, directory: Path | None) -> str:
         """Return the command line that takes the job up again."""

@@ -61,7 +61,22 @@ def retrieve(transport: Transport, key: str, digest: str | None = None) -> Manif
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Return the bytes of *manifest*; the same for the same manifest and version of zstd."""
+    """Return the bytes of *manifest*; the same for the same manifest and version of zstd.
+
+    One that was decoded has the bytes that it was decoded from.
+    """
+    if manifest.encoded is None:
+        _remember(manifest, _encode(manifest))
+    assert manifest.encoded is not None
+    return manifest.encoded
+
+
+def _remember(manifest: Manifest, data: bytes) -> None:
+    # Frozen as it is for everybody else: what it says does not change by this.
+    object.__setattr__(manifest, "encoded", data)
+
+
+def _encode(manifest: Manifest) -> bytes:
     pack_numbers = {pack_id: number for number, pack_id in enumerate(manifest.packs)}
     chunk_numbers: dict[str, int] = {}
     table: list[list[object]] = []
@@ -100,6 +115,7 @@ def decode(data: bytes) -> Manifest:
     )
     if len(manifest.packs) != len(numbered_packs) or len(manifest.locations) != len(numbered):
         raise CorruptError("It names a pack or a chunk twice.")
+    _remember(manifest, data)
     return manifest
 
 

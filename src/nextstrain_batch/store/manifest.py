@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["file", "directory", "symlink"]
@@ -71,3 +71,5 @@ class Manifest:
     """By id; each one holds at least one chunk of an entry."""
     locations: dict[str, Location]
     """By the chunk's digest."""
+    encoded: bytes | None = field(default=None, init=False, compare=False, repr=False)
+    """Its bytes, once ``codec`` has made or read them."""

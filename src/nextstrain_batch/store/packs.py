@@ -63,25 +63,43 @@ def pack_id(chunks: Iterable[Chunk]) -> str:
     return digest.hexdigest()
 
 
-def plan(chunks: Iterable[Chunk]) -> Iterator[Plan]:
-    """Yield the packs that *chunks* go into; none of them comes twice.
+class Filling:
+    """Packs that chunks fill one after the other.
 
     Where a pack ends depends on the chunks alone, so that two people who send the same files, or
     nearly, make the same packs and only one of them sends them.
     """
-    waiting: list[Chunk] = []
-    size = 0
+
+    def __init__(self) -> None:
+        self._chunks: list[Chunk] = []
+        self._size = 0
+
+    def add(self, chunk: Chunk) -> Plan | None:
+        """Take a chunk; return the pack that is full now, which may end before this chunk."""
+        full = self.end() if self._size + chunk.size > MAXIMUM else None
+        self._chunks.append(chunk)
+        self._size += chunk.size
+        if self._size >= MINIMUM and _ends_pack(chunk):
+            return self.end()
+        return full
+
+    def end(self) -> Plan | None:
+        """Return the pack of what is left, if anything is."""
+        if not self._chunks:
+            return None
+        plan = Plan(pack_id(self._chunks), tuple(self._chunks))
+        self._chunks, self._size = [], 0
+        return plan
+
+
+def plan(chunks: Iterable[Chunk]) -> Iterator[Plan]:
+    """Yield the packs that *chunks* go into; none of them comes twice."""
+    filling = Filling()
     for chunk in chunks:
-        if size + chunk.size > MAXIMUM:
-            yield Plan(pack_id(waiting), tuple(waiting))
-            waiting, size = [], 0
-        waiting.append(chunk)
-        size += chunk.size
-        if size >= MINIMUM and _ends_pack(chunk):
-            yield Plan(pack_id(waiting), tuple(waiting))
-            waiting, size = [], 0
-    if waiting:
-        yield Plan(pack_id(waiting), tuple(waiting))
+        if full := filling.add(chunk):
+            yield full
+    if rest := filling.end():
+        yield rest
 
 
 def _ends_pack(chunk: Chunk) -> bool:

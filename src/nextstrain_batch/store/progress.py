@@ -32,5 +32,6 @@ class Meter:
     def add(self, count: int) -> None:
         """Add *count* bytes."""
         with self._lock:
-            self._done += count
+            # A file may have grown since it was counted, or is read again.
+            self._done = min(self._done + count, self._total)
             self._progress(self._phase, self._done, self._total)

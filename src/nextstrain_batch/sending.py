@@ -1,0 +1,244 @@
+"""Making packs and sending them: while a snapshot reads the files, and out of the files again.
+
+What a snapshot has in its hands is read, hashed and compressed once: as soon as it fills a pack,
+that pack is sent (``Ahead``). Whatever else turns out to be missing is read again (``send``).
+Either way a pack holds what its id says, because a wrong one would be believed by everybody who
+shares the bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Self
+
+from nextstrain_batch.snapshot import changed, open_file
+from nextstrain_batch.store import keys, packs, parallel, zstd
+from nextstrain_batch.store.manifest import Pack
+from nextstrain_batch.store.progress import Meter, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
+    from io import FileIO
+    from pathlib import Path
+    from types import TracebackType
+
+    from nextstrain_batch.snapshot import Snapshot
+    from nextstrain_batch.store.manifest import Chunk, Entry
+    from nextstrain_batch.store.transport import Transport
+    from nextstrain_batch.store.zstd import Codec
+
+SENDING = "send"
+"""The phase that progress is told about; its bytes are those before compression."""
+
+LEVEL = 3
+"""Of zstd: on a slow link, bytes matter more than the time to make them fewer."""
+
+WORKERS = 4
+"""Packs that are made or sent at the same time."""
+
+# Each one may hold 32 MiB until it is compressed.
+_AHEAD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A pack that was made and is in the bucket now."""
+
+    plan: packs.Plan
+    pack: Pack
+    was_sent: bool
+    """Whether nobody else had sent the same one meanwhile."""
+
+
+def _make(
+    plan: packs.Plan,
+    read: Callable[[Chunk], bytes],
+    transport: Transport,
+    codec: Codec,
+    level: int,
+) -> Made:
+    data = packs.build(plan, read, codec, level)
+    key = keys.pack(plan.id)
+    was_sent = transport.put(key, data, if_absent=True)
+    # Another version of zstd may have made fewer or more bytes of it.
+    size = len(data) if was_sent else next(transport.list(key)).size
+    return Made(plan, Pack(plan.id, plan.size, size), was_sent)
+
+
+# --- while the files are read ------------------------------------------------------------------
+
+
+class Ahead:
+    """Sends packs of new chunks while they are read, as far as they fill packs.
+
+    Give it each chunk with its content (``add``); leaving the ``with`` waits for what is on its
+    way. *there* are the digests of chunks that need no sending, *stored* the keys of what the
+    bucket holds. ``add`` and the end of the ``with`` raise the transport's errors.
+    """
+
+    def __init__(
+        self, transport: Transport, there: Collection[str], stored: Collection[str], level: int
+    ) -> None:
+        self._transport = transport
+        self._stored = stored
+        self._level = level
+        self._met = set(there)
+        self._filling = packs.Filling()
+        self._contents: dict[str, bytes] = {}
+        self._codec = zstd.best()
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ahead")
+        self._pending: deque[Future[Made]] = deque()
+        self._made: list[Made] = []
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Wait for what has begun; what has not never does where something went wrong."""
+        try:
+            if error is None:
+                self._settle(0)
+        finally:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def add(self, chunk: Chunk, content: bytes) -> None:
+        """Take a chunk; may wait until an earlier pack is sent."""
+        if chunk.digest in self._met:
+            return
+        self._met.add(chunk.digest)
+        full = self._filling.add(chunk)
+        # A pack that is full may end before this chunk, which then begins the next one.
+        self._contents[chunk.digest] = content
+        if full is not None:
+            self._begin(full)
+
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """The packs that were made; all of them, once the ``with`` is over."""
+        return tuple(self._made)
+
+    @property
+    def contents(self) -> Mapping[str, bytes]:
+        """What the chunks hold, by digest, that were taken but did not fill a pack."""
+        return MappingProxyType(self._contents)
+
+    def _begin(self, plan: packs.Plan) -> None:
+        contents = {chunk.digest: self._contents.pop(chunk.digest) for chunk in plan.chunks}
+        if keys.pack(plan.id) in self._stored:
+            return
+        self._settle(_AHEAD - 1)
+        # Popped, so that what has been compressed is not held any longer.
+        read = lambda chunk: contents.pop(chunk.digest)  # noqa: E731
+        self._pending.append(
+            self._pool.submit(_make, plan, read, self._transport, self._codec, self._level)
+        )
+
+    def _settle(self, most: int) -> None:
+        """Wait until at most so many packs are on their way."""
+        while len(self._pending) > most:
+            self._made.append(self._pending.popleft().result())
+
+
+# --- out of the files --------------------------------------------------------------------------
+
+
+def send(
+    plans: Sequence[packs.Plan],
+    snapshot: Snapshot,
+    transport: Transport,
+    *,
+    contents: Mapping[str, bytes],
+    level: int,
+    progress: Progress,
+) -> list[Made]:
+    """Make and send packs of a snapshot's chunks, from *contents* by digest or from its files.
+
+    Raises ``PathogenError`` when a file is not any more what the snapshot says, and the
+    transport's errors.
+    """
+    places = _places(snapshot.entries, {chunk for plan in plans for chunk in plan.chunks})
+    meter = Meter(progress, SENDING, sum(plan.size for plan in plans))
+    codec = zstd.best()
+
+    def make(plan: packs.Plan) -> Made:
+        with _Reader(snapshot.root, places, contents) as reader:
+            made = _make(plan, reader.read, transport, codec, level)
+        meter.add(plan.size)
+        return made
+
+    return list(parallel.each(make, plans, WORKERS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    path: str
+    offset: int
+
+
+def _places(entries: Iterable[Entry], chunks: set[Chunk]) -> dict[str, _Place]:
+    """Return, for each chunk's digest, one place where its content can be read."""
+    places: dict[str, _Place] = {}
+    for entry in entries:
+        offset = 0
+        for chunk in entry.chunks:
+            if chunk in chunks:
+                places.setdefault(chunk.digest, _Place(entry.path, offset))
+            offset += chunk.size
+    return places
+
+
+class _Reader:
+    """Reads chunks out of memory or files, and believes only the files' digests."""
+
+    def __init__(
+        self, root: Path, places: dict[str, _Place], contents: Mapping[str, bytes]
+    ) -> None:
+        self._root = root
+        self._places = places
+        self._contents = contents
+        self._path = ""
+        self._file: FileIO | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def read(self, chunk: Chunk) -> bytes:
+        """Return the content of *chunk*, or raise ``PathogenError`` if it is not there any more.
+
+        A wrong pack would be believed by everybody who shares the bucket, hence the check.
+        """
+        if (content := self._contents.get(chunk.digest)) is not None:
+            return content
+        place = self._places[chunk.digest]
+        try:
+            file = self._open(place.path)
+            file.seek(place.offset)
+            data = file.read(chunk.size)
+        except OSError:
+            raise changed(place.path) from None
+        if hashlib.sha256(data).hexdigest() != chunk.digest:
+            raise changed(place.path)
+        return data
+
+    def _open(self, path: str) -> FileIO:
+        if self._file is None or self._path != path:
+            self._close()
+            self._file = open_file(self._root / path)
+            self._path = path
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
