@@ -1,20 +1,23 @@
 """The door to AWS: one session, one region, and a client of each service made when it is needed.
 
 Credentials and settings come from where botocore looks for them (environment, ``~/.aws``, single
-sign-on, instance and container roles) unless they are given. botocore is imported on first use.
+sign-on, instance and container roles) unless they are given. botocore is imported on first use; a
+bucket does without it in the common cases that ``direct_settings`` knows.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from nextstrain_batch.aws_errors import explaining
+from nextstrain_batch.direct_settings import DEFAULT_REGION
+from nextstrain_batch.store.direct.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +27,11 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
     from nextstrain_batch.clients import BatchClient, LogsClient
-    from nextstrain_batch.config import BucketUrl
-    from nextstrain_batch.store.s3 import S3Transport
+    from nextstrain_batch.direct_settings import DirectSettings
+    from nextstrain_batch.store.transport import Transport
 
-DEFAULT_REGION = "us-east-1"
+__all__ = ["Aws", "Credentials"]
+
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
 MAX_ATTEMPTS = 4
@@ -35,19 +39,22 @@ CONNECTIONS = 32
 """Kept open to one service at most: as many threads can work at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Access to an account, where it is not left to botocore to find it."""
+class BucketPlace(Protocol):
+    """What says where a bucket is."""
 
-    access_key: str
-    secret_key: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)
+    @property
+    def bucket(self) -> str:
+        """Its name."""
+
+    @property
+    def prefix(self) -> str:
+        """Of all keys in it, without slashes at its ends; may be empty."""
 
 
 class Aws:
     """One account in one region. Safe to use from several threads.
 
-    What is not given is found by botocore: the *endpoint* from ``AWS_ENDPOINT_URL`` and the like,
+    What is not given is found as botocore does: the *endpoint* in ``AWS_ENDPOINT_URL`` and its kin,
     the *region* from ``AWS_DEFAULT_REGION`` or the profile, then ``AWS_REGION``, else us-east-1.
     """
 
@@ -105,11 +112,30 @@ class Aws:
         client: LogsClient = self.client("logs")
         return client
 
-    def bucket(self, url: BucketUrl) -> S3Transport:
-        """Return the bucket at *url*, seen from below its prefix. Makes no request."""
+    def bucket(self, place: BucketPlace) -> Transport:
+        """Return the bucket at *place*, seen from below its prefix. Makes no request.
+
+        Without botocore where the settings and the bucket's name are simple. The errors are the
+        same.
+        """
+        from nextstrain_batch.store.direct.place import Place, is_plain_bucket
+
+        settings = self._direct_settings()
+        if settings is not None and is_plain_bucket(place.bucket):
+            from nextstrain_batch.store.direct.transport import DirectTransport, Limits
+
+            limits = Limits(CONNECT_TIMEOUT, READ_TIMEOUT, MAX_ATTEMPTS, CONNECTIONS)
+            there = Place(place.bucket, settings.region, settings.endpoint)
+            return DirectTransport(there, place.prefix, settings.credentials, limits)
         from nextstrain_batch.store.s3 import S3Transport
 
-        return S3Transport(self.client("s3"), url.bucket, url.prefix)
+        return S3Transport(self.client("s3"), place.bucket, place.prefix)
+
+    def _direct_settings(self) -> DirectSettings | None:
+        from nextstrain_batch.direct_settings import Given, Surroundings, find
+
+        given = Given(self._endpoint, self._region, self._credentials)
+        return find(given, Surroundings(os.environ, sys.platform, _system_proxies))
 
     def _session(self) -> Session:
         if self._made_session is None:
@@ -151,6 +177,12 @@ class Aws:
             # A proxy cannot reach what runs on this computer.
             proxies={} if host in {"127.0.0.1", "localhost", "::1"} else None,
         )
+
+
+def _system_proxies() -> dict[str, str]:
+    from urllib.request import getproxies
+
+    return getproxies()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from needs import missing
-from nextstrain_batch.store.s3 import S3Transport
+from transports import directly
 
 KEY, SECRET = "test-key", "test-secret"
 
@@ -104,9 +104,14 @@ def s3_server(tmp_path_factory):
 
 
 @pytest.fixture
-def s3_transport(s3_server):
-    """Return a transport to a new bucket, below a prefix."""
-    client = s3_client(s3_server)
+def s3_bucket(s3_server):
+    """Return the name of a new bucket."""
     bucket = f"bucket-{secrets.token_hex(6)}"
-    client.create_bucket(Bucket=bucket)
-    return S3Transport(client, bucket, "some/prefix")
+    s3_client(s3_server).create_bucket(Bucket=bucket)
+    return bucket
+
+
+@pytest.fixture
+def s3_transport(s3_server, s3_bucket):
+    """Return a transport to a new bucket, below a prefix: the one that the product would take."""
+    return directly(s3_server, (KEY, SECRET), s3_bucket, "some/prefix")

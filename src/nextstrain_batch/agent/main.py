@@ -87,10 +87,9 @@ def main(environ: Mapping[str, str], stdout: BinaryIO) -> int:
 
 def _bucket(job: Context) -> Transport:
     from nextstrain_batch.aws import Aws
-    from nextstrain_batch.store.s3 import S3Transport
 
     # By the container's own credentials: the user's variables are the program's alone.
-    return S3Transport(Aws().client("s3"), job.bucket, job.prefix)
+    return Aws().bucket(job)
 
 
 class Attempt:

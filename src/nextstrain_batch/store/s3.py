@@ -1,4 +1,6 @@
-"""The store's transport on S3, by botocore.
+"""The store's transport on S3, by botocore: for all ways to AWS that it knows.
+
+``direct`` does the same without it, for the common ones.
 
 botocore itself repeats requests that fail on the way or that S3 asks to repeat. What is repeated
 here is what it does not: an answer that breaks off in the middle of its body, and the race of two
@@ -11,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.aws_errors import error_code, explaining
-from nextstrain_batch.store.transport import StoredObject
+from nextstrain_batch.store.transport import StoredObject, byte_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +45,7 @@ class S3Transport:
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, or *length* of them from *start*; negative: from the end."""
-        options = {} if (span := _range(start, length)) is None else {"Range": span}
+        options = {} if (span := byte_range(start, length)) is None else {"Range": span}
         with self._explaining("read", key):
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
@@ -111,16 +113,6 @@ class S3Transport:
 
     def _explaining(self, verb: str, key: str) -> AbstractContextManager[None]:
         return explaining(f"{verb} {self.url}/{key}")
-
-
-def _range(start: int, length: int | None) -> str | None:
-    if length is not None and length < 1:
-        raise ValueError("a range holds at least one byte")
-    if start < 0:
-        return f"bytes={start}"
-    if length is not None:
-        return f"bytes={start}-{start + length - 1}"
-    return f"bytes={start}-" if start else None
 
 
 def _broken_off(error: Exception) -> bool:

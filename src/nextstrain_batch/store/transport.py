@@ -1,6 +1,7 @@
 """What the store asks of S3: the smallest interface that serves it.
 
-``s3.py`` implements it with botocore. Tests pass ``tests/memory_transport.py``.
+``s3.py`` implements it with botocore for every way to AWS that botocore knows, ``direct`` with
+the standard library alone for the common ones. Tests pass ``tests/memory_transport.py``.
 """
 
 from __future__ import annotations
@@ -52,3 +53,14 @@ class Transport(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object. One that does not exist is no error."""
+
+
+def byte_range(start: int, length: int | None) -> str | None:
+    """Return a range as HTTP writes it; None for the whole. What it means says ``get``."""
+    if length is not None and length < 1:
+        raise ValueError("a range holds at least one byte")
+    if start < 0:
+        return f"bytes={start}"
+    if length is not None:
+        return f"bytes={start}-{start + length - 1}"
+    return f"bytes={start}-" if start else None
