@@ -4,6 +4,7 @@
     python benchmarks/transfer.py --trees T1 --runs 1          a minute
     python benchmarks/transfer.py --link --trees T1 T2 T4      over a slow link
     python benchmarks/transfer.py --peers ours bound s5cmd --phases first again
+    python benchmarks/transfer.py --trees T5 T6 --peers ours --phases first again --runs 1
 
 Each peer gets an empty bucket of a real S3 server on loopback and copies of the same tree, and does
 the phases in order, each as whole processes. Peers take turns, run by run; the tables show medians.
@@ -306,7 +307,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trees", nargs="+", choices=trees.NAMES, default=list(trees.NAMES))
+    parser.add_argument("--trees", nargs="+", choices=trees.NAMES, default=list(trees.USUAL))
     parser.add_argument("--peers", nargs="+", choices=MAKERS, default=list(MAKERS))
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES))
     parser.add_argument("--runs", type=int, default=3)

@@ -4,6 +4,8 @@
     T2   5,000 files of 20 KB
     T3   4 FASTA files of 500 MB
     T4   2,000 files, 500 MB: FASTA, TSV and JSON of all sizes
+    T5   50,000 files of 1 KB: only when asked for
+    T6   4 FASTA files of 5 GB: only when asked for; needs 45 GB of disk
 
 They are made once and kept in ``.benchmarks/trees``. ``edit`` and ``insert`` change a copy as
 people do, always in the same way for the same seed.
@@ -234,8 +236,11 @@ _MAKERS = {
     "T2": partial(_numbered, 5000, 20_000, "tsv json fasta", 50),
     "T3": partial(_numbered, 4, 500_000_000, "fasta", 0),
     "T4": _mixed,
+    "T5": partial(_numbered, 50_000, 1_000, "tsv json fasta", 200),
+    "T6": partial(_numbered, 4, 5_000_000_000, "fasta", 0),
 }
 NAMES = tuple(_MAKERS)
+USUAL = ("T1", "T2", "T3", "T4")
 
 
 def tree(name: str) -> Tree:

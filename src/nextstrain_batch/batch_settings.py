@@ -18,6 +18,7 @@ QUEUE = Name(SECTION, "queue", "--aws-batch-queue", "NEXTSTRAIN_AWS_BATCH_QUEUE"
 BUCKET = Name(SECTION, "s3-bucket", "--aws-batch-s3-bucket", "NEXTSTRAIN_AWS_BATCH_S3_BUCKET")
 CPUS = Name(SECTION, "cpus", "--aws-batch-cpus", "NEXTSTRAIN_AWS_BATCH_CPUS")
 MEMORY = Name(SECTION, "memory", "--aws-batch-memory", "NEXTSTRAIN_AWS_BATCH_MEMORY")
+TAG_JOBS = Name(SECTION, "tag-jobs", "--aws-batch-tag-jobs", "NEXTSTRAIN_AWS_BATCH_TAG_JOBS")
 SANDBOX = Name(SECTION, "sandbox", "--sandbox", "NEXTSTRAIN_AWS_BATCH_SANDBOX")
 
 DEFAULT_JOB = "nextstrain-job"
@@ -40,6 +41,7 @@ class Given:
     cpus: int | None = None
     memory_mib: int | None = None
     sandbox: bool | None = None
+    tag_jobs: bool | None = None
     build_cpus: int | None = None
     """``--cpus``, which sizes the job unless an AWS Batch setting does."""
     build_memory: int | None = None
@@ -58,6 +60,8 @@ class BatchSettings:
     memory_mib: Setting[int]
     region: Setting[str]
     sandbox: Setting[bool]
+    tag_jobs: Setting[bool]
+    """Whether jobs say whose they are, which takes a permission of its own."""
     config_file: Path
     """The file that could set them."""
 
@@ -97,6 +101,7 @@ def resolve(settings: Settings, given: Given = Given()) -> BatchSettings:
         memory_mib=_memory(settings, given),
         region=region(settings),
         sandbox=sandbox,
+        tag_jobs=settings.flag(TAG_JOBS, option=given.tag_jobs),
         config_file=settings.file.path,
     )
 

@@ -71,6 +71,27 @@ _OPTIONAL = {
     "tagging jobs": {"batch:TagResource"},
 }
 
+_ENDING = (
+    "Some accounts let people end jobs of their own only (the policy"
+    " NextstrainJobsAccessToOwnJobs). If yours does, a job can be ended by whoever launched it,"
+    " with the same credentials and with job tags on (tag-jobs), or by an administrator."
+)
+_OWN_JOBS = {
+    "batch:CancelJob": _ENDING,
+    "batch:TerminateJob": _ENDING,
+    "batch:SubmitJob": (
+        "Some accounts take only jobs that say whose they are (the policy"
+        " NextstrainJobsAccessToOwnJobs). If yours does, turn job tags on: `tag-jobs = true` under"
+        " [aws-batch] in ~/.nextstrain/config, NEXTSTRAIN_AWS_BATCH_TAG_JOBS=1, or the option"
+        " --aws-batch-tag-jobs."
+    ),
+}
+"""What else may be meant where people are kept to their own jobs."""
+_TAGS = (
+    ": jobs are tagged because --aws-batch-tag-jobs, NEXTSTRAIN_AWS_BATCH_TAG_JOBS or `tag-jobs`"
+    " under [aws-batch] in ~/.nextstrain/config says so, and --no-aws-batch-tag-jobs turns that off"
+)
+
 
 def denied_action(operation: str, text: str) -> str | None:
     """Return the IAM action that was denied, or None if it cannot be told.
@@ -90,18 +111,21 @@ def who_grants(action: str | None) -> str:
     """Say which policy grants an action, and whom to ask for it."""
     for policy, actions in _POLICIES.items():
         if action in actions:
-            return (
+            granted = (
                 f"The policy {policy} grants it. Ask whoever administers the AWS account to attach"
                 " that policy to you (usually through the group for people who launch jobs), or,"
                 " when this happens inside a job, to the job's role. Check also that the policy"
                 " names this very resource, and that you use the credentials you mean to:"
                 " `aws sts get-caller-identity` shows whose they are."
             )
+            own = _OWN_JOBS.get(action or "")
+            return f"{granted}\n\n{own}" if own else granted
     for purpose, actions in _OPTIONAL.items():
         if action in actions:
+            further = _TAGS if action == "batch:TagResource" else ""
             return (
                 f"It is part of the optional policy for {purpose}. Ask whoever administers the AWS"
-                " account to attach that policy to you, or do without."
+                f" account to attach that policy to you, or do without{further}."
             )
     return (
         "Ask whoever administers the AWS account for this permission."

@@ -1,4 +1,4 @@
-"""The account made, found, damaged and mended, on the sandbox's own services."""
+"""The account made and found again, on the sandbox's own services."""
 
 import pytest
 
@@ -45,64 +45,3 @@ def test_every_step_is_told_before_it_is_taken(place):
     assert numbers
     assert numbers == sorted(numbers)
     apply(ACCOUNT, place)
-
-
-DAMAGE = {
-    "the bucket is open": (
-        "s3",
-        lambda s3: s3.delete_public_access_block(Bucket="their-bucket"),
-    ),
-    "objects do not expire": (
-        "s3",
-        lambda s3: s3.delete_bucket_lifecycle(Bucket="their-bucket"),
-    ),
-    "plain HTTP is allowed": (
-        "s3",
-        lambda s3: s3.delete_bucket_policy(Bucket="their-bucket"),
-    ),
-    "the bucket is gone": ("s3", lambda s3: s3.delete_bucket(Bucket="their-bucket")),
-    "a role lost its policy": (
-        "iam",
-        lambda iam: iam.detach_role_policy(
-            RoleName="NextstrainJobsRole",
-            PolicyArn="arn:aws:iam::123456789012:policy/NextstrainJobsAccessToBucket",
-        ),
-    ),
-    "the group lost a policy": (
-        "iam",
-        lambda iam: iam.detach_group_policy(
-            GroupName="NextstrainJobsUsers",
-            PolicyArn="arn:aws:iam::123456789012:policy/NextstrainJobsAccessToLogs",
-        ),
-    ),
-    "the log group is gone": (
-        "logs",
-        lambda logs: logs.delete_log_group(logGroupName="/aws/batch/job"),
-    ),
-    "logs are kept for ever": (
-        "logs",
-        lambda logs: logs.delete_retention_policy(logGroupName="/aws/batch/job"),
-    ),
-    "the queue is disabled": (
-        "batch",
-        lambda batch: batch.update_job_queue(jobQueue="nextstrain-job-queue", state="DISABLED"),
-    ),
-    "the definition is gone": (
-        "batch",
-        lambda batch: [
-            batch.deregister_job_definition(jobDefinition=each["jobDefinitionArn"])
-            for each in batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
-        ],
-    ),
-}
-
-
-@pytest.mark.usefixtures("complete")
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_what_is_damaged_is_found_and_mended(place, damage):
-    """The plan has the one thing that is lacking; applying it mends it."""
-    service, break_it = DAMAGE[damage]
-    break_it(place.client(service))
-    assert len(plan(ACCOUNT, place).work) == 1
-    apply(ACCOUNT, place)
-    assert plan(ACCOUNT, place).work == ()

@@ -390,3 +390,55 @@ def test_the_journal_survives_a_stop(tmp_path):
     assert after[: len(before)] == before
     assert after[-1].operation == "GetCallerIdentity"
     assert json.loads(Layout(tmp_path).journal.read_text().splitlines()[-1])["status"] == 200
+
+
+def simulated(iam, source, action, resource, **context):
+    """Return IAM's decision."""
+    entries = [
+        {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}
+        for key, value in context.items()
+    ]
+    answer = iam.simulate_principal_policy(
+        PolicySourceArn=source,
+        ActionNames=[action],
+        ResourceArns=[resource],
+        ContextEntries=entries,
+    )
+    assert answer["IsTruncated"] is False
+    (found,) = answer["EvaluationResults"]
+    return found["EvalDecision"]
+
+
+def test_an_administrator_may_simulate_what_others_may(sandbox):
+    """Users with their groups' policies, and roles, as they stand at that moment."""
+    iam, file = sandbox.admin("iam"), f"arn:aws:s3:::{BUCKET}/runs/x"
+    assert simulated(iam, USER_ARN, "s3:PutObject", file) == "allowed"
+    assert simulated(iam, USER_ARN, "iam:CreateUser", "*") == "implicitDeny"
+    assert simulated(iam, ROLE, "s3:PutObject", file) == "allowed"
+    assert simulated(iam, ROLE, "batch:SubmitJob", "*") == "implicitDeny"
+    with sandbox.allowing({**policies.allow(("s3:PutObject",), "*"), "Effect": "Deny"}):
+        assert simulated(iam, USER_ARN, "s3:PutObject", file) == "explicitDeny"
+    passing = json.loads(policies.images("nextstrain-job", "NextstrainJobsRole"))["Statement"][1]
+    with sandbox.allowing(passing):
+        assert simulated(iam, USER_ARN, "iam:PassRole", ROLE) == "implicitDeny"
+        service = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        assert simulated(iam, USER_ARN, "iam:PassRole", ROLE, **service) == "allowed"
+
+
+def test_a_simulation_takes_a_permission_of_its_own(sandbox):
+    """On the user or role that it is about."""
+    iam = sandbox.client("iam")
+    with refused("AccessDenied", "iam:SimulatePrincipalPolicy"):
+        simulated(iam, USER_ARN, "s3:PutObject", "*")
+    with sandbox.allowing(policies.allow(("iam:SimulatePrincipalPolicy",), USER_ARN)):
+        assert simulated(iam, USER_ARN, "iam:CreateUser", "*") == "implicitDeny"
+        with refused("AccessDenied"):
+            simulated(iam, ROLE, "s3:PutObject", "*")
+    with refused("NoSuchEntity"):
+        simulated(sandbox.admin("iam"), f"{USER_ARN}-not", "s3:PutObject", "*")
+
+
+def test_the_administrator_is_the_account_s_root_user(sandbox):
+    """As permissions take it, and as it is told."""
+    found = sandbox.admin("sts").get_caller_identity()
+    assert (found["Arn"], found["UserId"]) == (f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)

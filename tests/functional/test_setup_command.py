@@ -6,6 +6,7 @@ import pytest
 
 from nextstrain_batch import cli
 from nextstrain_batch.config import read_config
+from nextstrain_batch.errors import AwsError, ConfigError
 from nextstrain_batch.sandbox import manager
 from sandbox_account import clients_of
 
@@ -130,14 +131,46 @@ def test_a_bucket_with_files_stays_unless_told_otherwise(setup, clients):
     assert clients("s3").list_buckets()["Buckets"] == []
 
 
+def group_policies(clients):
+    found = clients("iam").list_attached_group_policies(GroupName="NextstrainJobsUsers")
+    return {
+        each["PolicyName"].removeprefix("NextstrainJobsAccessTo")
+        for each in found["AttachedPolicies"]
+    }
+
+
+def test_closer_limits_take_away_what_they_replace(setup, clients, home):
+    """The group then has the one policy and not the other, and builds are told to tag jobs."""
+
+    def tags_jobs():
+        found = read_config(home / "config").get("aws-batch", "tag-jobs")
+        return found and found.value
+
+    setup("--bucket=our-jobs", "--yes")
+    assert (group_policies(clients), tags_jobs()) == ({"Batch", "Bucket", "Logs"}, None)
+    code, out = setup("--yes", "--own-jobs", "--own-prefixes")
+    assert code == 0
+    assert "with NextstrainJobsAccessToBatch" in out
+    assert "NEXTSTRAIN_AWS_BATCH_TAG_JOBS=1" in out
+    assert (group_policies(clients), tags_jobs()) == ({"OwnJobs", "OwnPrefix", "Logs"}, "true")
+    _, out = setup("--yes")
+    assert "There is nothing to do." in out
+    setup("--yes", "--no-own-jobs", "--no-own-prefixes")
+    assert (group_policies(clients), tags_jobs()) == ({"Batch", "Bucket", "Logs"}, "false")
+    setup("--destroy", "--delete-data", "--yes")
+    assert clients("iam").list_policies(Scope="Local")["Policies"] == []
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         ((), ("--spot", "--disk=200", "--allow=listing")),
         (("--spot", "--disk=200"), ("--no-spot", "--disk=500", "--max-vcpus=8")),
         ((), ("--instance-type=c7i", "--instance-type=r7i", "--vcpus=8", "--memory=30gib")),
-        ((), ("--block-metadata", "--own-prefixes", "--log-days=7", "--expire-days=60")),
+        ((), ("--block-metadata", "--own-jobs", "--log-days=7", "--expire-days=60")),
         ((), ("--local-nvme", "--instance-type=m6id", "--time-limit=86400")),
+        ((), ("--new-vpc", "--vpc-cidr=10.9.0.0/20")),
+        (("--new-vpc",), ("--no-new-vpc",)),
     ],
 )
 def test_other_choices_change_what_is_there(setup, before, after):
@@ -147,3 +180,101 @@ def test_other_choices_change_what_is_there(setup, before, after):
     assert (code, "There is nothing to do." in out) == (0, False)
     code, out = setup("--yes")
     assert (code, "There is nothing to do." in out) == (0, True), out
+
+
+NETWORK = ("vpcs", "subnets", "route_tables", "internet_gateways", "security_groups")
+
+
+def inventory(clients):
+    """Return what there is in an account, in AWS's words, but for AWS's own role."""
+    ec2, iam, batch = clients("ec2"), clients("iam"), clients("batch")
+    found = {each: getattr(ec2, f"describe_{each}")() for each in (*NETWORK, "launch_templates")}
+    endpoints = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+    found["endpoints"] = [each for each in endpoints if each["State"].lower() != "deleted"]
+    found["buckets"] = clients("s3").list_buckets()["Buckets"]
+    found["logs"] = clients("logs").describe_log_groups()["logGroups"]
+    found["groups"] = iam.list_groups()["Groups"]
+    found["policies"] = iam.list_policies(Scope="Local")["Policies"]
+    found["profiles"] = iam.list_instance_profiles()["InstanceProfiles"]
+    roles = iam.list_roles()["Roles"]
+    found["roles"] = [each for each in roles if each["RoleName"] != "AWSServiceRoleForBatch"]
+    found["queues"] = batch.describe_job_queues()["jobQueues"]
+    found["environments"] = batch.describe_compute_environments()["computeEnvironments"]
+    found["definitions"] = batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+    for each in found.values():
+        if isinstance(each, dict):
+            del each["ResponseMetadata"]
+    return found
+
+
+@pytest.fixture
+def their_network(clients):
+    """Make a VPC that is called like ours, with all that belongs to one, as somebody else did."""
+    ec2 = clients("ec2")
+    tags = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": "nextstrain-jobs"}]}]
+    made = ec2.create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=tags)["Vpc"]["VpcId"]
+    ec2.create_subnet(VpcId=made, CidrBlock="10.1.1.0/24")
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(VpcId=made, InternetGatewayId=gateway)
+    ec2.create_security_group(VpcId=made, GroupName="nextstrain-jobs", Description="theirs")
+    return made
+
+
+@pytest.mark.usefixtures("their_network")
+def test_destroy_leaves_nothing_but_what_it_did_not_make(setup, clients, home):
+    """With everything that can be chosen, and though nobody tells it later what was chosen."""
+    clients("iam").create_user(UserName="ada")
+    clients("s3").create_bucket(Bucket="their-bucket")
+    before = inventory(clients)
+    choices = ["--spot", "--disk=99", "--own-prefixes", "--own-jobs", "--new-vpc", "--allow=images"]
+    setup("--bucket=our-jobs", "--yes", *choices)
+    assert before != inventory(clients)
+    for each in (home / "aws-batch" / "setup").iterdir():
+        each.unlink()
+    code, out = setup("--bucket=our-jobs", "--destroy", "--yes")
+    assert code == 0, out
+    assert inventory(clients) == before
+
+
+def test_what_somebody_put_into_the_new_vpc_keeps_it(setup, clients):
+    """Nothing of theirs is removed; the error says what to do, and then it goes on."""
+    setup("--bucket=our-jobs", "--yes", "--new-vpc")
+    ec2 = clients("ec2")
+    (vpc,) = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["nextstrain-jobs"]}])[
+        "Vpcs"
+    ]
+    subnet = ec2.create_subnet(VpcId=vpc["VpcId"], CidrBlock="10.83.192.0/24")["Subnet"]
+    with pytest.raises(AwsError, match="holds something that this command did not make"):
+        setup("--destroy", "--yes")
+    assert ec2.describe_subnets(SubnetIds=[subnet["SubnetId"]])["Subnets"]
+    ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    code, out = setup("--destroy", "--yes")
+    assert (code, "- VPC nextstrain-jobs" in out) == (0, True)
+
+
+def test_addresses_of_a_vpc_that_is_there_are_not_changed(setup):
+    """The plan shows the difference, and the error what can be done about it."""
+    setup("--bucket=our-jobs", "--yes", "--new-vpc")
+    _, out = setup("--vpc-cidr=10.9.0.0/16", "--dry-run")
+    assert "addresses: 10.83.0.0/16 → 10.9.0.0/16" in out
+    with pytest.raises(AwsError, match=r"--vpc-cidr=10\.83\.0\.0/16"):
+        setup("--vpc-cidr=10.9.0.0/16", "--yes")
+
+
+@pytest.mark.parametrize("other", ["--vpc=vpc-1", "--subnet=subnet-1", "--security-group=sg-1"])
+def test_a_new_network_excludes_another_one(setup, other):
+    """Two networks at once are an error that names the options."""
+    with pytest.raises(ConfigError, match="--new-vpc excludes --vpc"):
+        setup("--bucket=our-jobs", "--new-vpc", other, "--dry-run")
+
+
+def test_the_network_that_was_named_last_counts(setup, home):
+    """Naming one takes back the choice of another that was made earlier."""
+    setup("--bucket=our-jobs", "--yes", "--new-vpc", "--vpc-cidr=10.9.0.0/16")
+    kept = home / "aws-batch" / "setup" / "our-jobs.toml"
+    assert 'vpc-cidr = "10.9.0.0/16"' in kept.read_text()
+    _, out = setup("--dry-run", "--vpc=vpc-1")
+    assert "in vpc-1; nothing may connect" in out
+    kept.write_text('bucket = "our-jobs"\nvpc = "vpc-1"\nsubnets = ["subnet-1"]\n')
+    _, out = setup("--dry-run", "--new-vpc", "--vpc-cidr=10.9.0.0/16")
+    assert "There is nothing to do." in out

@@ -60,6 +60,12 @@ def environment_of(home):
 
 
 @pytest.fixture(scope="session")
+def command_in():
+    """Return what returns the real command with a home of its own."""
+    return lambda home, **more: Command({**environment_of(home), **more})
+
+
+@pytest.fixture(scope="session")
 def nextstrain(tmp_path_factory):
     """Return the real command, in a home whose sandbox is up."""
     command = Command(environment_of(tmp_path_factory.mktemp("user")))

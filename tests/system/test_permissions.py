@@ -237,3 +237,21 @@ def test_why_a_job_was_refused_is_told_without_looking_it_up(account, nextstrain
     assert "AWS Batch refused the job" in done.stderr
     assert "JobQueue nowhere not found" in done.stderr
     assert "batch:DescribeJobQueues" in done.stderr
+
+
+def test_tags_take_a_permission_of_their_own(account, nextstrain, tmp_path):
+    """Who asks for them without it is told so, and how to do without; with it, the build passes."""
+    (tmp_path / "small").mkdir()
+    tagged = (*SANDBOX, "--aws-batch-tag-jobs", "--exec", "true", tmp_path / "small")
+    started = time.time()
+    done = nextstrain(*tagged)
+    assert done.returncode == 1
+    first, _, rest = done.stderr.partition("\n")
+    assert first == "nextstrain: error: Cannot submit the job: AWS denies it (batch:TagResource)."
+    assert "optional policy for tagging jobs" in rest
+    assert "--no-aws-batch-tag-jobs" in rest
+    assert [call.action for call in account.by_user(started) if call.error] == ["batch:TagResource"]
+    document = policies.tags()
+    account.iam.put_user_policy(UserName=USER, PolicyName="more", PolicyDocument=document)
+    done = nextstrain(*tagged)
+    assert (done.returncode, done.stderr) == (0, "")

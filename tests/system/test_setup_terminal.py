@@ -29,7 +29,10 @@ def test_it_asks_shows_asks_again_and_makes(no_sandbox, administrator, tmp_path)
     terminal.sendline("")
     terminal.expect(r"\[100\]: ")
     terminal.sendline("200")
+    terminal.expect("for the instances alone")
+    terminal.sendline("y")
     terminal.expect(r"\+ bucket our-jobs")
+    terminal.expect(r"\+ VPC nextstrain-jobs")
     terminal.expect(r"200 GiB of disk")
     terminal.expect(r"Go on\? \[y/N\] ")
     terminal.sendline("y")
@@ -43,7 +46,7 @@ def test_it_asks_shows_asks_again_and_makes(no_sandbox, administrator, tmp_path)
 def test_no_changes_nothing(no_sandbox, administrator, tmp_path):
     """Anything but yes leaves the account as it is."""
     terminal = no_sandbox.in_terminal("setup", "aws-batch", "--bucket=our-jobs", env=administrator)
-    for prompt in (r"\[256\]: ", r"\[y/N\] ", r"\[100\]: ", r"Go on\? \[y/N\] "):
+    for prompt in (r"\[256\]: ", r"\[y/N\] ", r"\[100\]: ", r"\[y/N\] ", r"Go on\? \[y/N\] "):
         terminal.expect(prompt)
         terminal.sendline("")
     terminal.expect("Nothing was changed")

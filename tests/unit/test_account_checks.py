@@ -9,11 +9,16 @@ from fakes_aws import client_error
 from nextstrain_batch.account.checks import Subject, Verdict, check
 from nextstrain_batch.account.checks.access import Attempt, Permissions, tried
 from nextstrain_batch.account.checks.computing import allowed
+from nextstrain_batch.account.checks.network import reach
 from nextstrain_batch.account.place import Place
 from nextstrain_batch.config import BucketUrl
 
 DENIED = client_error("AccessDenied", "denied", "GetBucketPolicy", 403)
-WHO = {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ada"}
+WHO = {
+    "Account": "123456789012",
+    "Arn": "arn:aws:iam::123456789012:user/ada",
+    "UserId": "AIDAADA",
+}
 
 
 class Service:
@@ -33,7 +38,7 @@ class Service:
         return call
 
 
-def subject(error, bucket="s3://our-jobs", **services):
+def subject(error, bucket="s3://our-jobs", tag_jobs=False, **services):
     """Return a subject whose services fail with *error*, but for those given."""
     services = {"sts": Service(error, get_caller_identity=WHO), **services}
     place = Place(lambda name: services.get(name) or Service(error), "us-east-1")
@@ -46,6 +51,7 @@ def subject(error, bucket="s3://our-jobs", **services):
         cpus=4,
         memory_mib=7200,
         region_source="the default",
+        tag_jobs=tag_jobs,
     )
 
 
@@ -87,6 +93,61 @@ def test_no_bucket_is_a_failure_with_the_way_out():
     assert "nextstrain setup aws-batch" in found["bucket"].remedy
 
 
+NO_SUCH_JOB = client_error("ClientException", "no such job", status=400)
+
+
+@pytest.mark.parametrize(
+    ("tag_jobs", "submits", "verdict", "words"),
+    [
+        (True, True, Verdict.UNKNOWN, "people may end their own jobs only"),
+        (True, False, Verdict.FAILED, "batch:SubmitJob"),
+        (False, True, Verdict.FAILED, "batch:TerminateJob"),
+    ],
+)
+def test_whether_own_jobs_can_be_ended_cannot_be_tried(tag_jobs, submits, verdict, words):
+    """Where jobs are tagged, a denial about a job that does not exist says nothing."""
+    denied = client_error("AccessDeniedException", "denied", status=403)
+    batch = Service(
+        NO_SUCH_JOB,
+        terminate_job=denied,
+        cancel_job=denied,
+        submit_job=NO_SUCH_JOB if submits else denied,
+    )
+    found = {each.part: each for each in check(subject(DENIED, tag_jobs=tag_jobs, batch=batch))}
+    finding = found["permissions for AWS Batch"]
+    assert (finding.verdict, words in finding.detail) == (verdict, True)
+
+
+def test_who_may_submit_nothing_untagged_is_told_of_the_setting():
+    """It may be the one thing that lacks."""
+    found = {each.part: each for each in check(subject(DENIED))}
+    assert "tag-jobs = true" in found["permissions for AWS Batch"].remedy
+    found = {each.part: each for each in check(subject(DENIED, tag_jobs=True))}
+    assert "tag-jobs" not in found["permissions for AWS Batch"].remedy
+
+
+def test_a_simulation_is_of_a_tagged_job_where_jobs_are_tagged():
+    """IAM is told the tag that the request or the job would have, and whom it belongs to."""
+    asked = []
+
+    def simulate(**parameters):
+        asked.append(parameters)
+        return {"EvaluationResults": [{"EvalDecision": "allowed"}]}
+
+    iam = SimpleNamespace(simulate_principal_policy=simulate)
+    for tag_jobs in (False, True):
+        tested = subject(DENIED, tag_jobs=tag_jobs, iam=iam)
+        assert Permissions(tested).granted(Attempt("batch:CancelJob", pytest.fail))
+    assert asked[0]["ContextEntries"] == []
+    assert {
+        each["ContextKeyName"]: each["ContextKeyValues"] for each in asked[1]["ContextEntries"]
+    } == {
+        "aws:userid": ["AIDAADA"],
+        "aws:RequestTag/nextstrain-owner": ["AIDAADA"],
+        "aws:ResourceTag/nextstrain-owner": ["AIDAADA"],
+    }
+
+
 @pytest.mark.parametrize(
     ("error", "answer"),
     [
@@ -121,6 +182,135 @@ def test_a_simulation_is_believed(decision, answer):
     by_role = subject(DENIED, iam=iam, sts=Service(DENIED, get_caller_identity=role))
     assert Permissions(by_role).granted(Attempt("batch:CancelJob", pytest.fail)) is answer
     assert asked[0]["PolicySourceArn"] == "arn:aws:iam::123456789012:role/Admin"
+
+
+def simulating(decision, missing=(), caller=None, tag_jobs=False):
+    """Return permissions of somebody of whom IAM decides so; all else is denied to them."""
+    result = {"EvalDecision": decision, "MissingContextValues": list(missing)}
+    iam = Service(DENIED, simulate_principal_policy={"EvaluationResults": [result]})
+    sts = Service(DENIED, get_caller_identity={**WHO, **(caller or {})})
+    return Permissions(subject(DENIED, iam=iam, sts=sts, tag_jobs=tag_jobs))
+
+
+def test_a_denial_for_want_of_context_is_not_believed():
+    """It may be allowed with what IAM was not told; that is tried."""
+
+    def refused():
+        raise DENIED
+
+    allowed_when_tried = Attempt("batch:SubmitJob", lambda: None)
+    assert simulating("implicitDeny", ["aws:requesttag/x"]).granted(allowed_when_tried) is True
+    assert simulating("implicitDeny", ["x:y"]).granted(Attempt("batch:SubmitJob", refused)) is False
+    assert simulating("allowed", ["x:y"]).granted(Attempt("batch:SubmitJob", refused)) is True
+
+
+def test_what_can_only_be_simulated_cannot_be_told_where_it_is_not():
+    """To hand a role over is no request of its own. The root user may, whom nobody simulates."""
+    passing = Attempt("iam:PassRole", None)
+    assert simulating("allowed").granted(passing) is True
+    assert simulating("implicitDeny").granted(passing) is False
+    assert Permissions(subject(DENIED)).granted(passing) is None
+    root = {**WHO, "Arn": "arn:aws:iam::123456789012:root"}
+    by_root = subject(DENIED, sts=Service(DENIED, get_caller_identity=root))
+    assert Permissions(by_root).granted(passing) is True
+
+
+def test_a_simulation_knows_what_the_request_would_have():
+    """The service that a role is for, and the prefix that is listed."""
+    asked = {}
+
+    def simulate(**parameters):
+        asked[parameters["ActionNames"][0]] = parameters
+        return {"EvaluationResults": [{"EvalDecision": "allowed"}]}
+
+    iam = SimpleNamespace(simulate_principal_policy=simulate)
+    tested = subject(DENIED, bucket="s3://our-jobs/users/ada", iam=iam)
+    for action in ("iam:PassRole", "s3:ListBucket"):
+        Permissions(tested).granted(Attempt(action, None))
+    assert context(asked["iam:PassRole"]) == {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}
+    assert asked["iam:PassRole"]["ResourceArns"] == [
+        "arn:aws:iam::123456789012:role/NextstrainJobsRole"
+    ]
+    assert context(asked["s3:ListBucket"]) == {
+        "aws:username": ["ada"],
+        "s3:prefix": ["users/ada/"],
+    }
+
+
+def context(parameters):
+    return {
+        each["ContextKeyName"]: each["ContextKeyValues"] for each in parameters["ContextEntries"]
+    }
+
+
+OUT = {"DestinationCidrBlock": "0.0.0.0/0", "State": "active"}
+SUBNET = {"SubnetId": "subnet-1", "VpcId": "vpc-1", "MapPublicIpOnLaunch": True}
+
+
+def network(route=None, *, subnet=SUBNET, tags=(), attached=True, endpoints=(), dns=True):
+    """Return what is found of the network of an environment whose VPC is as given."""
+    table = {"RouteTableId": "rtb-1", "Associations": [{"Main": True}], "Routes": [route or {}]}
+    ec2 = Service(
+        DENIED,
+        describe_subnets={"Subnets": [subnet]},
+        describe_vpcs={"Vpcs": [{"VpcId": "vpc-1", "Tags": list(tags)}]},
+        describe_route_tables={"RouteTables": [table]},
+        describe_internet_gateways={"InternetGateways": [{}] if attached else []},
+        describe_vpc_endpoints={"VpcEndpoints": list(endpoints)},
+        describe_vpc_attribute={
+            "EnableDnsSupport": {"Value": dns},
+            "EnableDnsHostnames": {"Value": True},
+        },
+    )
+    order = [{"order": 1, "computeEnvironment": "arn:aws:batch:us-east-1:1:compute-environment/e"}]
+    environment = {
+        "computeEnvironmentName": "e",
+        "computeResources": {"subnets": ["subnet-1"]},
+    }
+    batch = Service(
+        DENIED,
+        describe_job_queues={"jobQueues": [{"computeEnvironmentOrder": order}]},
+        describe_compute_environments={"computeEnvironments": [environment]},
+    )
+    (found,) = reach(subject(DENIED, ec2=ec2, batch=batch))
+    return found
+
+
+TO_GATEWAY = {**OUT, "GatewayId": "igw-1"}
+INTERFACE = {"VpcEndpointType": "Interface", "State": "available"}
+MADE = [{"Key": "made-by", "Value": "nextstrain setup aws-batch"}]
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "words"),
+    [
+        (network(TO_GATEWAY), Verdict.OK, "a way to the internet"),
+        (network({**OUT, "NatGatewayId": "nat-1"}), Verdict.OK, "a way to the internet"),
+        (
+            network(
+                {**OUT, "NatGatewayId": "nat-1"}, subnet=SUBNET | {"MapPublicIpOnLaunch": False}
+            ),
+            Verdict.OK,
+            "a way to the internet",
+        ),
+        (network(), Verdict.FAILED, "no way to the internet"),
+        (network({**TO_GATEWAY, "State": "blackhole"}), Verdict.FAILED, "no way to the internet"),
+        (network(TO_GATEWAY, attached=False), Verdict.FAILED, "no way to the internet"),
+        (
+            network(TO_GATEWAY, subnet=SUBNET | {"MapPublicIpOnLaunch": False}),
+            Verdict.FAILED,
+            "no public address",
+        ),
+        (network(TO_GATEWAY, dns=False), Verdict.FAILED, "DNS is off"),
+        (network(endpoints=[INTERFACE]), Verdict.UNKNOWN, "endpoints"),
+        (network(TO_GATEWAY, tags=MADE), Verdict.FAILED, "the S3 endpoint of vpc-1 is gone"),
+    ],
+)
+def test_whether_instances_can_reach_what_they_need(found, verdict, words):
+    """A network that somebody else looks after has to work; one of ours has to be whole, too."""
+    assert (found.verdict, words in found.detail) == (verdict, True), found
+    ours = "S3 endpoint" in found.detail
+    assert ("--new-vpc" in found.remedy) is (verdict is Verdict.FAILED and not ours)
 
 
 def test_a_policy_of_any_name_that_allows_it_will_do():

@@ -4,7 +4,8 @@ import pytest
 
 from nextstrain_batch.account import userdata
 from nextstrain_batch.account.options import Names, Options, from_file, to_toml
-from nextstrain_batch.account.resources import LaunchTemplate, account
+from nextstrain_batch.account.resources import LaunchTemplate, account, everything
+from nextstrain_batch.account.vpc import Subnets, Vpc, blocks, checked_cidr
 from nextstrain_batch.errors import ConfigError
 
 MANY = Options(
@@ -20,7 +21,10 @@ MANY = Options(
 )
 
 
-@pytest.mark.parametrize("options", [Options("our-jobs", "us-east-1"), MANY])
+NETWORK = Options("our-jobs", "us-east-1", new_vpc=True, vpc_cidr="10.9.0.0/16")
+
+
+@pytest.mark.parametrize("options", [Options("our-jobs", "us-east-1"), MANY, NETWORK])
 def test_choices_come_back_from_the_file_that_keeps_them(tmp_path, options):
     """What is kept of a set-up, read again, makes the same choices."""
     path = tmp_path / "setup.toml"
@@ -68,12 +72,38 @@ def test_a_mistake_in_a_file_is_named(tmp_path, text, word):
         ({"disk_gib": 8}, "30 to"),
         ({"local_nvme": True}, "NVMe"),
         ({"allow": ("everything",)}, "everything"),
+        ({"new_vpc": True, "vpc": "vpc-1"}, "excludes --vpc"),
+        ({"new_vpc": True, "subnets": ("subnet-1",)}, "excludes --vpc"),
+        ({"new_vpc": True, "security_groups": ("sg-1",)}, "excludes --vpc"),
+        ({"vpc_cidr": "10.1.0.0/16"}, "goes with --new-vpc"),
+        ({"new_vpc": True, "vpc_cidr": "10.1.0.0"}, "from a /16 to a /26"),
+        ({"new_vpc": True, "vpc_cidr": "10.1.0.0/8"}, "has host bits set"),
+        ({"new_vpc": True, "vpc_cidr": "10.1.0.0/27"}, "from a /16 to a /26"),
+        ({"new_vpc": True, "vpc_cidr": "8.8.0.0/16"}, "private"),
+        ({"new_vpc": True, "vpc_cidr": "mine"}, "no addresses"),
     ],
 )
 def test_what_aws_would_refuse_is_refused_before(choices, word):
     """Choices that cannot work are an error before anything is made."""
     with pytest.raises(ConfigError, match=word):
         Options("our-jobs", "us-east-1", **choices)
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.0/16", "192.168.3.0/24", "172.20.0.64/26"])
+def test_a_new_network_is_divided_among_its_subnets(cidr):
+    """Each has a quarter of the addresses, and none of another's."""
+    import ipaddress
+
+    found = [ipaddress.ip_network(each) for each in blocks(checked_cidr(cidr))]
+    assert len(found) == 4
+    assert list(ipaddress.collapse_addresses(found)) == [ipaddress.ip_network(cidr)]
+
+
+def test_whatever_was_chosen_a_new_network_is_looked_for():
+    """So that a set-up that nobody remembers can be taken away."""
+    for choices in ({}, {"vpc": "vpc-1", "subnets": ("subnet-1",)}, {"security_groups": ("sg-1",)}):
+        found = everything(Options("our-jobs", "us-east-1", **choices))
+        assert len(found.of(Vpc)) == len(found.of(Subnets)) == 1
 
 
 def test_spot_comes_first_and_on_demand_after():

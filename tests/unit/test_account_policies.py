@@ -1,15 +1,19 @@
 """The permission documents."""
 
+import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from nextstrain_batch.account import policies, template
 from nextstrain_batch.account.options import ALLOWABLE, Options
-from nextstrain_batch.account.resources import account
+from nextstrain_batch.account.resources import Policy, account
 from nextstrain_batch.permissions import who_grants
+from nextstrain_batch.sandbox.iam.documents import parse
+from nextstrain_batch.sandbox.iam.evaluation import Policies, Principal, Request, decide
 
 # As documented for those who set an account up by hand; statement ids are of no account.
 BATCH = """{"Version": "2012-10-17", "Statement": [{"Sid": "VisualEditor0", "Effect": "Allow",
@@ -55,9 +59,25 @@ def test_the_group_has_what_is_documented_and_what_was_chosen():
     assert set(chosen.group.policies) - set(DOCUMENTED) == {"NextstrainJobsAccessToListing"}
 
 
+@pytest.mark.parametrize("own_jobs", [False, True])
+@pytest.mark.parametrize("own_prefixes", [False, True])
+def test_a_closer_limit_stands_in_for_a_documented_policy(own_jobs, own_prefixes):
+    """The group has one or the other, and names the other as one that it must not have."""
+    group = account(
+        Options("our-jobs", "us-east-1", own_jobs=own_jobs, own_prefixes=own_prefixes)
+    ).group
+    jobs = ("NextstrainJobsAccessToBatch", "NextstrainJobsAccessToOwnJobs")
+    files = ("NextstrainJobsAccessToBucket", "NextstrainJobsAccessToOwnPrefix")
+    has = {jobs[own_jobs], files[own_prefixes], "NextstrainJobsAccessToLogs"}
+    assert set(group.policies) == has
+    assert set(group.not_policies) == {*jobs, *files} - has
+
+
 def test_the_job_role_has_the_bucket_alone():
     """The role that jobs have carries the bucket policy and nothing else, whatever is chosen."""
-    everything = account(Options("b-1", "us-east-1", allow=ALLOWABLE, own_prefixes=True))
+    everything = account(
+        Options("b-1", "us-east-1", allow=ALLOWABLE, own_prefixes=True, own_jobs=True)
+    )
     role = next(each for each in everything.resources if each.name == "NextstrainJobsRole")
     assert (role.policies, role.managed_policies) == (("NextstrainJobsAccessToBucket",), ())
     assert json.loads(role.trust)["Statement"][0]["Principal"] == {
@@ -65,11 +85,47 @@ def test_the_job_role_has_the_bucket_alone():
     }
 
 
+def every_action():
+    """Return every action of every AWS service, as the linter's data lists them."""
+    (place,) = importlib.util.find_spec("parliament").submodule_search_locations
+    services = json.loads((Path(place) / "iam_definition.json").read_text())
+    return {
+        f"{service['prefix']}:{each['privilege']}"
+        for service in services
+        for each in service["privileges"]
+    }
+
+
+def test_the_job_role_allows_four_actions_of_all_that_there_are():
+    """On the bucket and its objects, and none on anything else, whichever service's it is."""
+    whole = account(Options("our-jobs", "us-east-1"))
+    (document,) = [
+        parse(each.document) for each in whole.of(Policy) if each.name == whole.names.bucket_policy
+    ]
+    everything = every_action()
+    assert len(everything) > 10_000
+    who = Principal("arn:aws:sts::123456789012:assumed-role/NextstrainJobsRole/x", "123456789012")
+    found = {
+        (action, resource)
+        for action in everything
+        for resource in (
+            *("arn:aws:s3:::our-jobs", "arn:aws:s3:::our-jobs/x", "arn:aws:s3:::our-jobs-2"),
+            *("arn:aws:s3:::other/our-jobs", "arn:aws:batch:us-east-1:123456789012:job/1", "*"),
+        )
+        if decide(Request(who, action, resource), Policies(identity=(document,))).allowed
+    }
+    assert found == {
+        (action, f"arn:aws:s3:::our-jobs{key}")
+        for action in policies.BUCKET_ACTIONS
+        for key in ("", "/x")
+    }
+
+
 def test_a_linter_finds_nothing_in_them():
     """A policy linter finds nothing but that Batch's jobs have no names to list beforehand."""
     documents = {
         name: document
-        for name, document in exported(allow=ALLOWABLE, own_prefixes=True).items()
+        for name, document in exported(allow=ALLOWABLE, own_prefixes=True, own_jobs=True).items()
         if "trust" not in name
     }
     done = subprocess.run(

@@ -19,7 +19,18 @@ SETS = {
     "metadata": {"block_metadata": True},
     "all policies": {"allow": ALLOWABLE},
     "own prefixes": {"own_prefixes": True},
+    "own jobs": {"own_jobs": True, "allow": ALLOWABLE},
     "own network": {"vpc": "vpc-0123456789abcdef0", "subnets": ("subnet-0123456789abcdef0",)},
+    "new network": {"new_vpc": True},
+    "new network with all else": {
+        "new_vpc": True,
+        "vpc_cidr": "192.168.0.0/22",
+        "spot": True,
+        "disk_gib": 200,
+        "block_metadata": True,
+        "names": NAMES,
+    },
+    "new network in a region of two zones": {"new_vpc": True, "region": "us-west-1"},
     "own security group": {
         "vpc": "vpc-0123456789abcdef0",
         "security_groups": ("sg-0123456789abcdef0",),
@@ -58,6 +69,17 @@ def test_it_has_every_resource():
             *("Batch::JobQueue", "Batch::JobDefinition"),
         ]
     )
+
+
+def test_a_new_network_is_in_it_with_all_its_parts():
+    """Then nothing has to be given: the template has no parameters."""
+    found = json.loads(template({"new_vpc": True}))
+    kinds = [each["Type"].removeprefix("AWS::EC2::") for each in found["Resources"].values()]
+    parts = ["VPC", "InternetGateway", "VPCGatewayAttachment", "RouteTable", "Route", "VPCEndpoint"]
+    assert {each: kinds.count(each) for each in parts} == dict.fromkeys(parts, 1)
+    assert kinds.count("Subnet") == kinds.count("SubnetRouteTableAssociation") == 3
+    assert "NatGateway" not in kinds
+    assert "Parameters" not in found
 
 
 def test_removing_the_stack_keeps_data():

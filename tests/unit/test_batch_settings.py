@@ -135,3 +135,15 @@ def test_the_aws_config_file_can_be_elsewhere(tmp_path):
     found = region(Settings({"AWS_CONFIG_FILE": str(elsewhere)}, ConfigFile(tmp_path)))
     assert found.value == "sa-east-1"
     assert str(elsewhere) in str(found.source)
+
+
+def test_jobs_are_tagged_only_where_that_is_asked_for(tmp_path):
+    """By the option, else the environment, else the file; off otherwise."""
+    text, on = "[aws-batch]\ntag-jobs = true\n", {"NEXTSTRAIN_AWS_BATCH_TAG_JOBS": "1"}
+    off = {"NEXTSTRAIN_AWS_BATCH_TAG_JOBS": "0"}
+    assert not resolve(settings(tmp_path)).tag_jobs.value
+    assert resolve(settings(tmp_path, on)).tag_jobs.value
+    assert resolve(settings(tmp_path, text=text)).tag_jobs.value
+    assert not resolve(settings(tmp_path, off, text)).tag_jobs.value
+    assert resolve(settings(tmp_path, off), Given(tag_jobs=True)).tag_jobs.value
+    assert not resolve(settings(tmp_path, on, text), Given(tag_jobs=False)).tag_jobs.value

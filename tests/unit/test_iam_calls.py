@@ -126,6 +126,9 @@ S3 = [
      [("s3:AbortMultipartUpload", OBJECT)]),
     ("list_parts", {**NAMED, "UploadId": "u"}, "ListParts",
      [("s3:ListMultipartUploadParts", OBJECT)]),
+    ("get_object_torrent", NAMED, "GetObjectTorrent", [("s3:GetObjectTorrent", OBJECT)]),
+    ("delete_bucket_metadata_configuration", SETTING, "DeleteBucketMetadataTableConfiguration",
+     [("s3:DeleteBucketMetadataTableConfiguration", BUCKET)]),
     ("get_object_tagging", NAMED, "GetObjectTagging", [("s3:GetObjectTagging", OBJECT)]),
     ("get_object_acl", {**NAMED, "VersionId": "1"}, "GetObjectAcl",
      [("s3:GetObjectVersionAcl", OBJECT)]),
@@ -158,7 +161,7 @@ BATCH = [
     ("submit_job",
      {"jobName": "n", "jobQueue": arn("job-queue/q"), "jobDefinition": "d", "tags": {"a": "b"}},
      [("batch:SubmitJob", arn("job-definition/d")), ("batch:SubmitJob", arn("job-queue/q")),
-      ("batch:TagResource", arn("job/*"))]),
+      ("batch:TagResource", arn("job-definition/d")), ("batch:TagResource", arn("job-queue/q"))]),
     ("register_job_definition",
      {"jobDefinitionName": "d", "type": "container",
       "containerProperties": {"image": "i", "jobRoleArn": ROLE}},
@@ -178,6 +181,27 @@ BATCH = [
 def test_batch(operation, parameters, expected):
     """Names become ARNs; roles that are handed over take a permission of their own."""
     assert needs(call("batch", operation, **parameters)) == expected
+
+
+TAGGED = {"aws:requesttag/owner": ("me",), "aws:tagkeys": ("Owner",)}
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "expected"),
+    [
+        ("submit_job", {"jobName": "n", "jobQueue": "q", "jobDefinition": "d"}, {}),
+        ("submit_job",
+         {"jobName": "n", "jobQueue": "q", "jobDefinition": "d", "tags": {"Owner": "me"}}, TAGGED),
+        ("tag_resource", {"resourceArn": arn("job/1"), "tags": {"Owner": "me"}}, TAGGED),
+        ("untag_resource", {"resourceArn": arn("job/1"), "tagKeys": ["Owner", "b"]},
+         {"aws:tagkeys": ("Owner", "b")}),
+        ("terminate_job", {"jobId": "1", "reason": "x"}, {}),
+    ],
+)  # fmt: skip
+def test_tags_in_a_request_are_known_to_policies(operation, parameters, expected):
+    """Those that it adds with their values, those that it removes by their keys."""
+    found = call("batch", operation, **parameters)
+    assert [dict(need.values) for need in found.needs] == [expected] * len(found.needs)
 
 
 def test_a_role_is_passed_to_a_service():

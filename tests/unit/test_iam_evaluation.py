@@ -251,6 +251,49 @@ def test_users_can_be_kept_to_their_own_files():
     assert not may("s3:ListBucket", "arn:aws:s3:::bucket")
 
 
+OWNER = "nextstrain-owner"
+BATCH = "arn:aws:batch:us-east-1:123456789012"
+MINE, THEIRS = {f"aws:resourcetag/{OWNER}": ("A",)}, {f"aws:resourcetag/{OWNER}": ("B",)}
+AS_ME = {f"aws:requesttag/{OWNER}": ("A",), "aws:tagkeys": (OWNER, "nextstrain-run")}
+AS_OTHER = {f"aws:requesttag/{OWNER}": ("B",), "aws:tagkeys": (OWNER,)}
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "values", "expected"),
+    [
+        ("batch:DescribeJobs", "*", {}, True),
+        ("batch:SubmitJob", f"{BATCH}:job-definition/d", AS_ME, True),
+        ("batch:SubmitJob", f"{BATCH}:job-queue/q", AS_ME, True),
+        ("batch:SubmitJob", f"{BATCH}:job-queue/q", AS_OTHER, False),
+        ("batch:SubmitJob", f"{BATCH}:job-queue/q", {}, False),
+        ("batch:TagResource", f"{BATCH}:job-definition/d:1", AS_ME, True),
+        ("batch:TagResource", f"{BATCH}:job-queue/q", AS_ME, True),
+        ("batch:TagResource", f"{BATCH}:job-queue/q", AS_OTHER, False),
+        (
+            "batch:TagResource",
+            f"{BATCH}:job-queue/q",
+            {**AS_ME, "aws:tagkeys": ("made-by",)},
+            False,
+        ),
+        ("batch:TagResource", f"{BATCH}:job/1", {**AS_ME, **THEIRS}, False),
+        ("batch:TagResource", f"{BATCH}:job/1", AS_ME, False),
+        ("batch:TagResource", f"{BATCH}:job/1", {**AS_OTHER, **MINE}, False),
+        ("batch:UntagResource", f"{BATCH}:job/1", {"aws:tagkeys": (OWNER,), **MINE}, False),
+        ("batch:TerminateJob", f"{BATCH}:job/1", MINE, True),
+        ("batch:CancelJob", f"{BATCH}:job/1", MINE, True),
+        ("batch:TerminateJob", f"{BATCH}:job/1", THEIRS, False),
+        ("batch:CancelJob", f"{BATCH}:job/1", THEIRS, False),
+        ("batch:TerminateJob", f"{BATCH}:job/1", {}, False),
+        ("batch:RegisterJobDefinition", f"{BATCH}:job-definition/d", {}, False),
+    ],
+)
+def test_users_can_be_kept_to_their_own_jobs(action, resource, values, expected):
+    """They submit as themselves alone, end what is tagged as theirs, and tag nothing later."""
+    own = Policies(identity=(parse(documented.own_jobs()),))
+    request = Request(ADA, action, resource, {"aws:userid": ("A",), **values})
+    assert decide(request, own).allowed is expected
+
+
 STATEMENTS = st.lists(
     st.builds(
         statement,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from nextstrain_batch.account.place import Difference, Found
 from nextstrain_batch.account.plan import Action, Plan, Step
 from nextstrain_batch.account.resources import JobQueue, LogGroup
@@ -31,27 +33,32 @@ class Person:
 
 def test_return_takes_good_defaults():
     """A bare Return to each question gives a set-up that works."""
-    person = Person(["", "", "", ""])
+    person = Person(["", "", "", "", ""])
     found = person.questions().choices({}, bucket=None, account="123456789012")
     assert found == {
         "bucket": "nextstrain-jobs-123456789012",
         "max_vcpus": 256,
         "spot": False,
         "disk_gib": 100,
+        "new_vpc": False,
     }
 
 
 def test_an_answer_that_makes_no_sense_is_asked_for_again():
     """A mistake is named and the question repeated."""
-    person = Person(["No Bucket", "our-jobs", "many", "64", "yes", "3", "200"])
+    person = Person(["No Bucket", "our-jobs", "many", "64", "yes", "3", "200", "y"])
     found = person.questions().choices({}, bucket=None, account="1")
-    assert found == {"bucket": "our-jobs", "max_vcpus": 64, "spot": True, "disk_gib": 200}
+    wanted = {"bucket": "our-jobs", "max_vcpus": 64, "spot": True, "disk_gib": 200}
+    assert found == wanted | {"new_vpc": True}
     assert len([line for line in person.told if line.startswith("  ")]) == 3
 
 
-def test_what_was_chosen_is_not_asked():
-    """Options leave fewer questions."""
-    known = {"bucket": "b-1", "max_vcpus": 8, "spot": False, "disk_gib": None}
+@pytest.mark.parametrize(
+    "network", [{"new_vpc": True}, {"vpc": "vpc-1"}, {"subnets": ("subnet-1",)}]
+)
+def test_what_was_chosen_is_not_asked(network):
+    """Options leave fewer questions; any network that was named is one."""
+    known = {"bucket": "b-1", "max_vcpus": 8, "spot": False, "disk_gib": None, **network}
     person = Person([])
     assert person.questions().choices(known, bucket=None, account="1") == known
 

@@ -1,6 +1,7 @@
 """A request becomes exactly one job, or an error."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from botocore import exceptions as boto
@@ -71,13 +72,22 @@ def test_what_is_not_asked_is_left_to_the_definition():
     assert request["retryStrategy"] == {"attempts": 3}
 
 
+def test_tags_go_to_the_job_and_its_tasks():
+    """Only where there are any: to submit a job with tags takes a permission of its own."""
+    batch = FakeBatch(answers={"submit_job": [MADE, MADE]})
+    submit(batch, replace(REQUEST, tags={"nextstrain-owner": "AIDAADA"}), Wait())
+    submit(batch, REQUEST, Wait())
+    tagged, plain = batch.requests("submit_job")
+    assert tagged == {**plain, "tags": {"nextstrain-owner": "AIDAADA"}, "propagateTags": True}
+
+
 def test_requests_satisfy_botocores_model():
     """What is sent is what AWS's own model of the operation demands."""
     import botocore.session
     from botocore.validate import validate_parameters
 
     batch = FakeBatch(answers={"submit_job": [MADE]})
-    submit(batch, REQUEST, Wait())
+    submit(batch, replace(REQUEST, tags={"a": "b"}), Wait())
     model = botocore.session.get_session().get_service_model("batch")
     validate_parameters(
         batch.requests("submit_job")[0], model.operation_model("SubmitJob").input_shape

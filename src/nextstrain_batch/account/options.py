@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from nextstrain_batch.errors import ConfigError
 
 from . import policies
+from .vpc import DEFAULT_CIDR, checked_cidr
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 ALLOWABLE = ("images", "listing", "tags")
@@ -36,12 +37,15 @@ class Names:
     spot_environment: str = "nextstrain-jobs-spot"
     instances: str = "nextstrain-jobs"
     """The instances' security group."""
+    network: str = "nextstrain-jobs"
+    """The VPC of its own, and all parts of it."""
     group: str = "NextstrainJobsUsers"
     role: str = "NextstrainJobsRole"
     instance_role: str = "NextstrainJobsInstanceRole"
     batch_policy: str = "NextstrainJobsAccessToBatch"
     bucket_policy: str = "NextstrainJobsAccessToBucket"
     logs_policy: str = "NextstrainJobsAccessToLogs"
+    own_jobs_policy: str = "NextstrainJobsAccessToOwnJobs"
     own_prefix_policy: str = "NextstrainJobsAccessToOwnPrefix"
     log_group: str = "/aws/batch/job"
     """Where AWS Batch sends logs unless a job definition says otherwise, as ours does not."""
@@ -64,6 +68,10 @@ class Options:
     spot: bool = False
     disk_gib: int | None = None
     local_nvme: bool = False
+    new_vpc: bool = False
+    """Make a VPC for the instances, instead of using one that is there."""
+    vpc_cidr: str = DEFAULT_CIDR
+    """That VPC's addresses."""
     vpc: str | None = None
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
@@ -71,6 +79,8 @@ class Options:
     """Of ``ALLOWABLE``: the optional policies for the group."""
     own_prefixes: bool = False
     """Keep each user to a prefix of their own in the bucket."""
+    own_jobs: bool = False
+    """Keep each user to jobs of their own when it comes to ending them."""
     block_metadata: bool = False
     """Keep jobs from the instances' metadata, and so from the instances' role."""
     names: Names = field(default_factory=Names)
@@ -84,6 +94,16 @@ class Options:
     def partition(self) -> str:
         """The part of AWS that the region is in, as ARNs have it."""
         return policies.partition_of(self.region)
+
+    @property
+    def tags_jobs(self) -> bool:
+        """Whether people are to tag their jobs: they must, or were given the right to."""
+        return self.own_jobs or policies.TAGS in self.allow
+
+    @property
+    def own_vpc(self) -> str | None:
+        """The name of the VPC that is made for the instances, if one is."""
+        return self.names.network if self.new_vpc else None
 
     @property
     def attempts(self) -> int:
@@ -109,9 +129,23 @@ def _mistakes(options: Options) -> list[str]:
             "Instances of the type `optimal` have no local NVMe disks."
             " Name types that have, such as --instance-type=m6id --instance-type=r6id."
         )
+    found += _mistakes_of_network(options)
     if unknown := set(options.allow) - set(ALLOWABLE):
         found.append(f"There is no optional permission {min(unknown)}, but {', '.join(ALLOWABLE)}.")
     return found
+
+
+def _mistakes_of_network(options: Options) -> Iterator[str]:
+    if not options.new_vpc:
+        if options.vpc_cidr != DEFAULT_CIDR:
+            yield "A VPC's addresses are chosen when it is made: --vpc-cidr goes with --new-vpc."
+        return
+    checked_cidr(options.vpc_cidr)
+    if options.vpc or options.subnets or options.security_groups:
+        yield (
+            "A new VPC has subnets and a security group of its own: --new-vpc excludes --vpc,"
+            " --subnet and --security-group (in a file: new-vpc, vpc, subnets, security-groups)."
+        )
 
 
 def from_file(path: Path) -> dict[str, Any]:

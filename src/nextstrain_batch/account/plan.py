@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING
 from nextstrain_batch.aws_errors import explaining
 
 from . import kinds
-from .kinds.network import our_templates
-from .resources import Account, Bucket, LaunchTemplate, Resource, ServiceLinkedRole
+from .kinds.network import our_groups, our_templates
+from .resources import (
+    Account,
+    Bucket,
+    ComputeEnvironment,
+    LaunchTemplate,
+    Resource,
+    SecurityGroup,
+    ServiceLinkedRole,
+)
 
 if TYPE_CHECKING:
     from .place import Found, Place
@@ -81,14 +89,22 @@ def destruction(account: Account, place: Place, *, delete_data: bool = False) ->
 
     A bucket with content is left unless *delete_data* says otherwise.
     """
-    templates = [LaunchTemplate(name) for name in _templates(account, place)]
-    others = [each for each in account.resources if not isinstance(each, LaunchTemplate)]
-    position = next(
-        number for number, each in enumerate(others) if each.noun == "compute environment"
+    others = [each for each in account.resources if not isinstance(each, _LOOKED_UP)]
+    environments = (
+        number for number, each in enumerate(others) if isinstance(each, ComputeEnvironment)
     )
-    resources: list[Resource] = [*others[:position], *templates, *others[position:]]
+    position = next(environments, len(others))
+    resources: list[Resource] = [
+        *others[:position],
+        *_made_before(account, place),
+        *others[position:],
+    ]
     steps = (_removal(each, place, delete_data=delete_data) for each in reversed(resources))
     return Plan(tuple(step for step in steps if step is not None))
+
+
+_LOOKED_UP = (LaunchTemplate, SecurityGroup)
+"""What other choices made elsewhere or under other names."""
 
 
 def _step(resource: Resource, place: Place) -> Step:
@@ -118,7 +134,11 @@ def look(resource: Resource, place: Place) -> Found | None:
         return kinds.of(resource).look(resource, place)
 
 
-def _templates(account: Account, place: Place) -> list[str]:
+def _made_before(account: Account, place: Place) -> list[Resource]:
+    """Return what present and earlier choices made of what their names do not tell."""
+    with explaining("list the security groups", place.region):
+        groups = our_groups(account.names.instances, place)
     with explaining("list the launch templates", place.region):
         names = our_templates(place)
-    return [each for each in names if each.startswith(f"{account.names.environment}-")]
+    ours = [each for each in names if each.startswith(f"{account.names.environment}-")]
+    return [*groups, *(LaunchTemplate(each) for each in ours)]

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from nextstrain_batch import job_tags
+
 BATCH_ACTIONS = (
     "batch:DescribeJobQueues",
     "batch:TerminateJob",
@@ -103,9 +105,55 @@ def listing() -> str:
     return document(allow(_optional(LISTING).actions, "*", "ListAndDiagnose"))
 
 
-def tags() -> str:
-    """Return the document for tagging jobs, as JSON."""
-    return document(allow(_optional(TAGS).actions, "arn:*:batch:*:*:job/*", "TagJobs"))
+def tags(partition: str = "aws") -> str:
+    """Return the document for tagging jobs when they are submitted, as JSON."""
+    return document(_tag_at_submission(partition))
+
+
+def own_jobs(partition: str = "aws") -> str:
+    """Return a document instead of ``batch`` that lets people end jobs of their own only.
+
+    Whose a job is, its tag says, which everybody has to give it at submission with the value that
+    IAM itself has for them. Nobody can tag a job later: that action is allowed on what jobs are
+    submitted to, never on jobs. SubmitJob, TagResource, TerminateJob and CancelJob know these
+    condition keys, and jobs these tags, by the Service Authorization Reference for AWS Batch.
+    """
+    arn = f"arn:{partition}:batch:*:*"
+    submitted_to = [f"{arn}:job-definition/*", f"{arn}:job-queue/*", f"{arn}:job/*"]
+    reads = ("batch:DescribeJobQueues", "batch:DescribeJobs", "batch:DescribeJobDefinitions")
+    ends = ("batch:TerminateJob", "batch:CancelJob")
+    return document(
+        allow(reads, "*", "Look"),
+        {
+            **allow(("batch:SubmitJob",), submitted_to, "SubmitAsOneself"),
+            "Condition": _own("Request"),
+        },
+        _tag_at_submission(partition, _own("Request")),
+        {**allow(ends, [f"{arn}:job/*"], "EndOwnJobs"), "Condition": _own("Resource")},
+    )
+
+
+def _own(place: str) -> dict[str, object]:
+    """Return the condition that the tag for a job's owner, there, is whoever asks."""
+    return {"StringEquals": {f"aws:{place}Tag/{job_tags.OWNER}": "${aws:userid}"}}
+
+
+def _tag_at_submission(
+    partition: str, condition: dict[str, object] | None = None
+) -> dict[str, object]:
+    """Return the statement that lets jobs have our tags from the start; *condition* limits it.
+
+    AWS judges TagResource, when a job is submitted with tags, on the job definition and the queue:
+    its refusals name the definition (github.com/wri/gfw-data-api, pull request 175, where these
+    two were then granted). Queues and definitions may so be tagged, too, but with our keys alone.
+    """
+    arn = f"arn:{partition}:batch:*:*"
+    resources = [f"{arn}:job-definition/*", f"{arn}:job-queue/*"]
+    ours = {"ForAllValues:StringEquals": {"aws:TagKeys": list(job_tags.KEYS)}}
+    return {
+        **allow(_optional(TAGS).actions, resources, "TagNewJobs"),
+        "Condition": {**(condition or {}), **ours},
+    }
 
 
 def own_prefix(name: str, partition: str = "aws") -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from . import policies, userdata
 from .options import ALLOWABLE
+from .vpc import Part, parts
 
 if TYPE_CHECKING:
     from .options import Names, Options
@@ -89,6 +90,8 @@ class Group:
     name: str
     policies: tuple[str, ...]
     """Names of the account's own policies."""
+    not_policies: tuple[str, ...] = ()
+    """Likewise, those that others of it stand in for: with them, it would be allowed more."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,9 @@ class SecurityGroup:
     noun: ClassVar[str] = "security group"
     name: str
     vpc: str | None
-    """None for the account's default one."""
+    """Its id; None for the account's default one."""
+    own_vpc: str | None = None
+    """The name of the account's own, instead."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,8 @@ class Network:
 
     vpc: str | None = None
     """None for the account's default one."""
+    own_vpc: str | None = None
+    """The name of the account's own, instead."""
     subnets: tuple[str, ...] = ()
     """None given: all of the VPC's."""
     security_groups: tuple[str, ...] = ()
@@ -202,6 +209,7 @@ Resource = (
     | Role
     | Group
     | LogGroup
+    | Part
     | SecurityGroup
     | LaunchTemplate
     | ComputeEnvironment
@@ -232,7 +240,9 @@ def account(options: Options) -> Account:
     """Return the account for *options*."""
     names = options.names
     template = _launch_template(options)
-    own_group = None if options.security_groups else SecurityGroup(names.instances, options.vpc)
+    own_group = None
+    if not options.security_groups:
+        own_group = SecurityGroup(names.instances, options.vpc, options.own_vpc)
     environments = _environments(options, template, own_group)
     return Account(
         options.region,
@@ -242,6 +252,7 @@ def account(options: Options) -> Account:
             *_roles(names),
             _group(options),
             LogGroup(names.log_group, options.log_days),
+            *_network(options),
             *([own_group] if own_group else []),
             *([template] if template else []),
             *environments,
@@ -268,6 +279,10 @@ def everything(options: Options) -> Account:
             spot=True,
             allow=ALLOWABLE,
             own_prefixes=True,
+            own_jobs=True,
+            new_vpc=True,
+            vpc=None,
+            subnets=(),
             security_groups=(),
         )
     )
@@ -288,10 +303,14 @@ def _policies(options: Options) -> list[Policy]:
         document = policies.own_prefix(options.bucket, partition)
         purpose = "read and write users/<own name>/ in the bucket"
         documented.append(Policy(names.own_prefix_policy, document, purpose))
+    if options.own_jobs:
+        document = policies.own_jobs(partition)
+        purpose = "submit and watch jobs, and end those of one's own"
+        documented.append(Policy(names.own_jobs_policy, document, purpose))
     documents = {
         policies.IMAGES: policies.images(names.definition, names.role, partition),
         policies.LISTING: policies.listing(),
-        policies.TAGS: policies.tags(),
+        policies.TAGS: policies.tags(partition),
     }
     chosen = [each for each in policies.OPTIONAL if each.key in options.allow]
     optional = [Policy(each.policy, documents[each.key], each.allows) for each in chosen]
@@ -322,9 +341,21 @@ SERVICE_ROLE = ServiceLinkedRole("AWSServiceRoleForBatch", "batch.amazonaws.com"
 
 def _group(options: Options) -> Group:
     names = options.names
-    for_bucket = names.own_prefix_policy if options.own_prefixes else names.bucket_policy
     optional = [each.policy for each in policies.OPTIONAL if each.key in options.allow]
-    return Group(names.group, (names.batch_policy, for_bucket, names.logs_policy, *optional))
+    jobs, not_jobs = names.batch_policy, names.own_jobs_policy
+    if options.own_jobs:
+        jobs, not_jobs = not_jobs, jobs
+    files, not_files = names.bucket_policy, names.own_prefix_policy
+    if options.own_prefixes:
+        files, not_files = not_files, files
+    chosen = (jobs, files, names.logs_policy, *optional)
+    return Group(names.group, chosen, (not_jobs, not_files))
+
+
+def _network(options: Options) -> tuple[Part, ...]:
+    if not options.new_vpc:
+        return ()
+    return parts(options.names.network, options.vpc_cidr, options.region)
 
 
 def _launch_template(options: Options) -> LaunchTemplate | None:
@@ -342,6 +373,7 @@ def _environments(
     names = options.names
     network = Network(
         options.vpc,
+        options.own_vpc,
         options.subnets,
         options.security_groups,
         own_group.name if own_group else None,

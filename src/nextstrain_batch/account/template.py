@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from . import policies
+from . import policies, template_vpc
 from .kinds import batch
 from .kinds.bucket import ENCRYPTED, PRIVATE, our_rule
 from .kinds.network import launch_data
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
+    from .resources import Resource
+
     Piece: TypeAlias = tuple[str, dict[str, Any]]
     """A resource's name in the template, and the resource."""
 
@@ -42,9 +44,7 @@ def cloudformation(account: Account) -> str:
     AWS Batch's service-linked role is not in it: AWS makes it where it is missing, and a template
     that has it fails where it is not.
     """
-    pieces = dict(
-        piece for each in account.resources for piece in _WRITERS.get(type(each), _none)(each)
-    )
+    pieces = dict(piece for each in account.resources for piece in _written(each, account.region))
     document = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "What Nextstrain builds on AWS Batch need",
@@ -52,6 +52,8 @@ def cloudformation(account: Account) -> str:
         "Resources": pieces,
         "Outputs": _outputs(account),
     }
+    if not document["Parameters"]:
+        del document["Parameters"]
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -64,6 +66,8 @@ def permissions(account: Account) -> str:
 
 def _parameters(account: Account) -> dict[str, Any]:
     network = account.of(ComputeEnvironment)[0].network
+    if network.own_vpc:
+        return {}
     subnets: dict[str, Any] = {
         "Type": "List<AWS::EC2::Subnet::Id>",
         "Description": "Where instances are; they need a way to the internet",
@@ -96,8 +100,11 @@ def _outputs(account: Account) -> dict[str, Any]:
     }
 
 
-def _none(_: object) -> Iterator[Piece]:
-    yield from ()
+def _written(wanted: Resource, region: str) -> Iterator[Piece]:
+    if isinstance(wanted, ComputeEnvironment):
+        yield from _environment(wanted, region)
+    elif type(wanted) in _WRITERS:
+        yield from _WRITERS[type(wanted)](wanted)
 
 
 def _bucket(wanted: Bucket) -> Iterator[Piece]:
@@ -206,7 +213,7 @@ def _security_group(wanted: SecurityGroup) -> Iterator[Piece]:
     properties = {
         "GroupName": wanted.name,
         "GroupDescription": "Nextstrain jobs: nothing may connect to the instances",
-        "VpcId": {"Ref": "Vpc"},
+        "VpcId": {"Ref": "Vpc"},  # the parameter, or the VPC that the template makes
         "Tags": TAG_LIST,
     }
     yield "InstancesGroup", {"Type": "AWS::EC2::SecurityGroup", "Properties": properties}
@@ -221,7 +228,12 @@ def _launch_template(wanted: LaunchTemplate) -> Iterator[Piece]:
     yield "LaunchTemplate", {"Type": "AWS::EC2::LaunchTemplate", "Properties": properties}
 
 
-def _environment(wanted: ComputeEnvironment) -> Iterator[Piece]:
+def _environment(wanted: ComputeEnvironment, region: str) -> Iterator[Piece]:
+    subnets: object = {"Ref": "Subnets"}
+    after: dict[str, Any] = {}
+    if wanted.network.own_vpc:
+        subnets = template_vpc.subnets(region)
+        after = {"DependsOn": template_vpc.ways_out(region)}
     own_group = [{"Fn::GetAtt": ["InstancesGroup", "GroupId"]}]
     resources: dict[str, Any] = {
         "Type": wanted.kind,
@@ -229,7 +241,7 @@ def _environment(wanted: ComputeEnvironment) -> Iterator[Piece]:
         "MinvCpus": wanted.min_vcpus,
         "MaxvCpus": wanted.max_vcpus,
         "InstanceTypes": list(wanted.instance_types),
-        "Subnets": {"Ref": "Subnets"},
+        "Subnets": subnets,
         "SecurityGroupIds": list(wanted.network.security_groups) or own_group,
         "InstanceRole": {"Fn::GetAtt": [_name("profile", wanted.instance_role), "Arn"]},
         "Tags": {"Name": wanted.name},
@@ -248,7 +260,7 @@ def _environment(wanted: ComputeEnvironment) -> Iterator[Piece]:
     }
     yield (
         _logical(wanted),
-        {"Type": "AWS::Batch::ComputeEnvironment", "Properties": properties},
+        {"Type": "AWS::Batch::ComputeEnvironment", **after, "Properties": properties},
     )
 
 
@@ -302,6 +314,7 @@ def _name(noun: str, name: str) -> str:
 
 
 _WRITERS: dict[type, Callable[[Any], Iterator[Piece]]] = {
+    **template_vpc.WRITERS,
     Bucket: _bucket,
     Policy: _policy,
     Role: _role,
@@ -309,7 +322,6 @@ _WRITERS: dict[type, Callable[[Any], Iterator[Piece]]] = {
     LogGroup: _log_group,
     SecurityGroup: _security_group,
     LaunchTemplate: _launch_template,
-    ComputeEnvironment: _environment,
     JobQueue: _queue,
     JobDefinition: _definition,
 }

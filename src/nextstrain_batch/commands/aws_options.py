@@ -38,6 +38,24 @@ def add_bucket(group: Group) -> None:
     )
 
 
+def add_tag_jobs(group: Group) -> None:
+    """Add ``--aws-batch-tag-jobs`` and its opposite."""
+    group.add_argument(
+        "--aws-batch-tag-jobs",
+        action="store_true",
+        default=None,
+        help="Tag the job with whose it is and with its pathogen and run; takes a permission of its"
+        " own. Accounts that keep people to their own jobs demand it.",
+    )
+    group.add_argument(
+        "--no-aws-batch-tag-jobs",
+        dest="aws_batch_tag_jobs",
+        action="store_false",
+        default=None,
+        help="Do not, whatever the environment and the configuration file say.",
+    )
+
+
 def bucket_settings(arguments: Namespace, settings: Settings) -> BatchSettings:
     """Return what these options and the settings mean. Raises ``ConfigError``."""
     from nextstrain_batch import batch_settings

@@ -225,6 +225,7 @@ def _add_aws(group: Group) -> None:
         type=checked(count),
         help="Memory of the job in MiB, where it differs from --memory; default: 7200.",
     )
+    aws_options.add_tag_jobs(group)
 
 
 def read(arguments: Namespace, settings: Settings) -> BuildOptions:
@@ -276,6 +277,7 @@ def _batch(arguments: Namespace, settings: Settings) -> BatchSettings:
         cpus=arguments.aws_batch_cpus,
         memory_mib=arguments.aws_batch_memory,
         sandbox=arguments.sandbox,
+        tag_jobs=arguments.aws_batch_tag_jobs,
         build_cpus=arguments.cpus,
         build_memory=arguments.memory,
     )

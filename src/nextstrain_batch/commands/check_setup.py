@@ -28,6 +28,7 @@ that do not exist and on one small object in the bucket, which it removes.
 def register(subparsers: Subparsers) -> None:
     """Add the command."""
     from nextstrain_batch.arguments import checked, count
+    from nextstrain_batch.commands import aws_options
 
     parser = subparsers.add_parser(
         "check-setup", help="Tell whether the AWS account is ready.", description=DESCRIPTION
@@ -51,6 +52,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="<bucket>",
         help="Bucket; default: the one of your settings.",
     )
+    aws_options.add_tag_jobs(parser.add_argument_group("jobs"))
     add("--cpus", metavar="<count>", type=checked(count), help="vCPUs of the jobs to check for.")
     add(
         "--memory",
@@ -75,6 +77,7 @@ def run(arguments: Namespace) -> int:
         cpus=arguments.cpus,
         memory_mib=arguments.memory,
         sandbox=arguments.sandbox,
+        tag_jobs=arguments.aws_batch_tag_jobs,
     )
     batch = batch_settings.resolve(settings, given)
     subject = _subject(batch, settings)
@@ -138,6 +141,7 @@ def _subject(batch: BatchSettings, settings: Settings) -> Subject:
         cpus=batch.cpus.value,
         memory_mib=batch.memory_mib.value,
         region_source=source,
+        tag_jobs=batch.tag_jobs.value,
         options="--sandbox" if batch.sandbox.value else "",
     )
 

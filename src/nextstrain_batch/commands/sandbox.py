@@ -42,6 +42,10 @@ Starts the sandbox where needed and prints shell commands that make tools use it
 with:
 
     eval "$(nextstrain sandbox env)"
+
+Whoever uses these keys is a member of the users' group: they may launch builds, and no more. Those
+of --administrator may do everything, and need no account that is set up: `nextstrain setup
+aws-batch` can be tried with them as on AWS.
 """
 
 
@@ -55,7 +59,13 @@ def register(subparsers: Subparsers) -> None:
     )
     for name, summary in ACTIONS.items():
         description = ENV_HELP if name == "env" else summary
-        actions.add_parser(name, help=summary, description=description)
+        action = actions.add_parser(name, help=summary, description=description)
+        if name == "env":
+            action.add_argument(
+                "--administrator",
+                action="store_true",
+                help="Keys that may do everything, such as set the account up or empty it.",
+            )
     sandbox_fault.register(actions)
     sandbox_image.register(actions)
     sandbox_requests.register(actions)
@@ -76,7 +86,7 @@ def run(arguments: Namespace) -> int:
         case "status":
             return _status(home)
         case "env":
-            return _env(home)
+            return _env(home, administrator=arguments.administrator)
         case "fault":
             return sandbox_fault.run(arguments, home)
         case "image":
@@ -135,12 +145,12 @@ def _status(home: Path) -> int:
     return 0
 
 
-def _env(home: Path) -> int:
+def _env(home: Path, *, administrator: bool) -> int:
     import shlex
 
     from nextstrain_batch.sandbox import manager
 
-    endpoint = manager.ensure(home)
+    endpoint = manager.administrator(home) if administrator else manager.ensure(home)
     # Credentials of other kinds would win over the sandbox's keys.
     _say("unset AWS_PROFILE AWS_SESSION_TOKEN")
     for name, value in exports(endpoint):

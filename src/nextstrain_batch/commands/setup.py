@@ -223,7 +223,8 @@ def _remember(
     if batch.sandbox.value:
         atomic.write(_memory(settings, batch), to_toml(options).encode())
         _let_the_user_in(account, place, settings)
-        ui.say("\nTry it: nextstrain build --aws-batch --sandbox <directory>")
+        tags = " --aws-batch-tag-jobs" if options.tags_jobs else ""
+        ui.say(f"\nTry it: nextstrain build --aws-batch --sandbox{tags} <directory>")
         return
     kept, path = _kept(settings, options.bucket), settings.file.path
     atomic.write(kept, to_toml(options).encode())
@@ -236,6 +237,11 @@ def _remember(
         ui.warn(
             f"builds look in the region {batch.region.value} ({batch.region.source})."
             f" Set AWS_DEFAULT_REGION={options.region}."
+        )
+    if options.tags_jobs:
+        ui.say(
+            "Jobs are tagged from here on. Everybody else sets it, too: `tag-jobs = true` under\n"
+            f"[{SECTION}] in ~/.nextstrain/config, or NEXTSTRAIN_AWS_BATCH_TAG_JOBS=1."
         )
     ui.say(
         f"\nNext: add people to the group {account.group.name}, `nextstrain check-setup`, and\n"
@@ -254,6 +260,8 @@ def _values(options: Options, batch: BatchSettings, settings: Settings) -> dict[
         values["job"] = options.names.definition
     if options.names.queue != DEFAULT_QUEUE or settings.file.get(SECTION, "queue"):
         values["queue"] = options.names.queue
+    if options.tags_jobs or settings.file.get(SECTION, "tag-jobs"):
+        values["tag-jobs"] = str(options.tags_jobs).lower()
     return values
 
 

@@ -130,6 +130,21 @@ def _add_instances(group: Group) -> None:
         default=None,
         help="Keep jobs' files on the instances' own disks; takes types that have them.",
     )
+    add(
+        "--new-vpc",
+        action="store_true",
+        default=None,
+        help="Make a network (VPC) for the instances alone: public subnets in up to three zones, an"
+        " internet gateway, an S3 endpoint. Nothing may connect to the instances.",
+    )
+    add(
+        "--no-new-vpc",
+        dest="new_vpc",
+        action="store_false",
+        default=None,
+        help="Use one that is there again; the new one stays until --destroy.",
+    )
+    add("--vpc-cidr", metavar="<addresses>", help="With --new-vpc; default: 10.83.0.0/16.")
     add("--vpc", metavar="<id>", help="The network; default: the account's default VPC.")
     add(
         "--subnet",
@@ -164,6 +179,27 @@ def _add_permissions(group: Group) -> None:
         help="Keep each user to s3://<bucket>/users/<their name>/.",
     )
     add(
+        "--no-own-prefixes",
+        dest="own_prefixes",
+        action="store_false",
+        default=None,
+        help="Let everybody in the group reach all of the bucket; the default.",
+    )
+    add(
+        "--own-jobs",
+        action="store_true",
+        default=None,
+        help="Let each user end their own jobs only. Jobs then have to be tagged (the setting"
+        " `tag-jobs`).",
+    )
+    add(
+        "--no-own-jobs",
+        dest="own_jobs",
+        action="store_false",
+        default=None,
+        help="Let everybody in the group end anybody's jobs; the default.",
+    )
+    add(
         "--block-metadata",
         action="store_true",
         default=None,
@@ -182,8 +218,17 @@ def _add_names(group: Group) -> None:
 
 DIRECT = (
     *("max_vcpus", "vcpus", "expire_days", "log_days", "instance_types", "spot", "disk_gib"),
-    *("local_nvme", "vpc", "subnets", "security_groups", "allow", "own_prefixes"),
-    *("block_metadata", "image"),
+    *(
+        "local_nvme",
+        "new_vpc",
+        "vpc_cidr",
+        "vpc",
+        "subnets",
+        "security_groups",
+        "allow",
+        "own_prefixes",
+    ),
+    *("own_jobs", "block_metadata", "image"),
 )
 """The options whose values are a choice as they are."""
 
@@ -211,7 +256,20 @@ def choices(arguments: Namespace, remembered: Path) -> dict[str, Any]:
     found = from_file(remembered) if remembered.exists() else {}
     if arguments.file is not None:
         found |= from_file(arguments.file)
-    return found | given(arguments)
+    said = given(arguments)
+    return _without_network(found, said) | said
+
+
+def _without_network(found: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """Return earlier choices without those of another network than the one named now."""
+    gone: tuple[str, ...] = ()
+    if said.get("new_vpc"):
+        gone = ("vpc", "subnets", "security_groups")
+    elif "new_vpc" in said:
+        gone = ("vpc_cidr",)
+    elif "vpc" in said and said["vpc"] != found.get("vpc"):
+        gone = ("new_vpc", "vpc_cidr", "subnets", "security_groups")
+    return {name: value for name, value in found.items() if name not in gone}
 
 
 def options(found: dict[str, Any], batch: BatchSettings, arguments: Namespace) -> Options:

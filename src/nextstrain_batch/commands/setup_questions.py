@@ -46,6 +46,11 @@ class Questions:
                 lambda text: _positive(text or "100", 30),
             )
             found["disk_gib"] = disk
+        if not {"new_vpc", "vpc", "subnets", "security_groups"} & found.keys():
+            found["new_vpc"] = self.yes(
+                "A network (VPC) for the instances alone, apart from your other machines? It costs"
+                " what the default one does. [y/N] "
+            )
         self._say("")
         return found
 

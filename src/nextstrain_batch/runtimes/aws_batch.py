@@ -6,18 +6,17 @@ from: packs and a manifest in the bucket, a run record, a job, an output manifes
 
 from __future__ import annotations
 
-import getpass
 import json
-import platform
 import secrets
 import shlex
+import socket
 import sys
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nextstrain_batch import __version__, runs
+from nextstrain_batch import __version__, job_tags, runs
 from nextstrain_batch.agent import bootstrap, bundle
 from nextstrain_batch.config import BucketUrl
 from nextstrain_batch.connection import connect
@@ -154,7 +153,7 @@ class AwsBatch:
             exclude_from_upload=options.exclude_from_upload,
             agent=agent.digest,
             user=_user(),
-            host=platform.node(),
+            host=socket.gethostname(),
             client_version=__version__,
         )
         runs.write_record(run, bucket)
@@ -174,6 +173,7 @@ class AwsBatch:
             cpus=run.cpus,
             memory_mib=run.memory_mib,
             image=run.image,
+            tags=self._tags(run, bucket),
         )
         try:
             job_id = submit(self._aws.batch, request, time.sleep)
@@ -220,7 +220,8 @@ class AwsBatch:
             yield from _kept_lines(kept, Attempts.of(launched.run.id, launched.bucket))
             return
         if cancel:
-            interrupts.cancel()
+            with leading_back(again):
+                interrupts.cancel()
         clock = time.monotonic
         events = follow(
             launched.job_id,
@@ -312,6 +313,16 @@ class AwsBatch:
 
         return pause
 
+    def _tags(self, run: Run, bucket: Transport) -> dict[str, str]:
+        """Return the tags of the run's job: none, unless a setting asks for them."""
+        if not self._settings.tag_jobs.value:
+            return {}
+        try:
+            return job_tags.tags_of(run, self._aws.client("sts"))
+        except UserError:
+            self._forget_environment(run, bucket)
+            raise
+
     def _forget_environment(self, run: Run, bucket: Transport) -> None:
         """Remove the values given with ``--env``: nobody needs them any more.
 
@@ -358,6 +369,8 @@ def _kept_lines(kept: KeptLog, attempts: Attempts) -> Iterator[LogLine]:
 
 def _user() -> str:
     try:
+        import getpass
+
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
         return "unknown"

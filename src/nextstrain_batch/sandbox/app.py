@@ -18,12 +18,13 @@ from .services import PUBLIC
 from .submission import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from .batch import BatchCalls
     from .control import Control
     from .credentials import Credentials
+    from .job_tags import JobTags
     from .logs.calls import LogCalls
     from .services import Services
 
@@ -44,6 +45,7 @@ class Application:
         self,
         services: Services,
         batch: BatchCalls,
+        tags: JobTags,
         logs: LogCalls,
         credentials: Credentials,
         control: Control,
@@ -51,6 +53,7 @@ class Application:
         self._services = services
         self._logs = logs
         self._batch = batch
+        self._tags = tags
         self._credentials = credentials
         self._control = control
 
@@ -76,7 +79,12 @@ class Application:
             return _json(start, 200, found)
         service, region = scope(environ)
         if service == "batch" and self._batch.answers(path):
-            return self._job_call(path, region, environ, start)
+            return _job_call(lambda body: self._batch.answer(path, body, region), environ, start)
+        if service == "batch" and self._tags.answers(path):
+            method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
+            return _job_call(
+                lambda body: self._tags.answer(method, path, query, body), environ, start
+            )
         if service == "logs" and self._logs.answers(environ.get("HTTP_X_AMZ_TARGET", "")):
             return self._log_call(region, environ, start)
         if service not in PUBLIC:
@@ -97,14 +105,6 @@ class Application:
         status, answer = self._control.answer(path, method, token, request)
         return _json(start, status, answer)
 
-    def _job_call(
-        self, path: str, region: str, environ: WSGIEnvironment, start: StartResponse
-    ) -> Iterable[bytes]:
-        try:
-            return _json(start, 200, self._batch.answer(path, _body(environ), region))
-        except ClientError as error:
-            return _failure(start, error.status, error.code, str(error))
-
     def _log_call(
         self, region: str, environ: WSGIEnvironment, start: StartResponse
     ) -> Iterable[bytes]:
@@ -113,6 +113,15 @@ class Application:
             return _json(start, 200, self._logs.answer(target, _body(environ), region))
         except LogsError as error:
             return _failure(start, 400, error.code, str(error))
+
+
+def _job_call(
+    answer: Callable[[bytes], dict[str, Any]], environ: WSGIEnvironment, start: StartResponse
+) -> Iterable[bytes]:
+    try:
+        return _json(start, 200, answer(_body(environ)))
+    except ClientError as error:
+        return _failure(start, error.status, error.code, str(error))
 
 
 def scope(environ: WSGIEnvironment) -> tuple[str, str]:

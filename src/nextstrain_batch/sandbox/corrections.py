@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nextstrain_batch.account.options import LOG_DAYS
 
 from . import batch_corrections
+from .member import ADMINISTRATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,11 @@ def apply(service: str, models: Module, bodies: Bodies) -> None:
     if service == "iam":
         # The service-linked role's name has its service's letter case.
         models.SERVICE_NAME_CONVERSION["batch"] = "Batch"
+    if service == "ec2":
+        _wrap(models.EC2Backend, "create_default_vpc", _with_way_out)
+        _wrap(models.EC2Backend, "delete_vpc_endpoints", _without_route)
+    if service == "sts":
+        _wrap(models.STSBackend, "get_caller_identity", _with_root)
     if service == "logs":
         _wrap(models.LogsBackend, "put_retention_policy", _known_retention)
     if service == "batch":
@@ -78,6 +84,41 @@ def _wrap(owner: Backend, name: str, wrapper: Callable[..., Answer]) -> None:
         return wrapper(original, backend, *arguments, **named)
 
     setattr(owner, name, method)
+
+
+def _with_way_out(original: Callable[..., Answer], backend: Backend) -> Answer:
+    """Give the default VPC its internet gateway and the route to it, which moto's lacks."""
+    vpc = original(backend)
+    gateway = backend.create_internet_gateway()
+    backend.attach_internet_gateway(gateway.id, vpc.id)
+    (table,) = backend.describe_route_tables(filters={"vpc-id": [vpc.id]})
+    backend.create_route(table.id, "0.0.0.0/0", gateway_id=gateway.id)
+    return vpc
+
+
+def _without_route(
+    original: Callable[..., Answer], backend: Backend, vpce_ids: list[str]
+) -> Answer:
+    """Delete endpoints that were put into route tables later, which moto gave no routes."""
+    known = [each for each in backend.vpc_end_points.values() if each.id in vpce_ids]
+    for found in known:
+        routed = {
+            table.id
+            for table in backend.route_tables.values()
+            for route in table.routes
+            if route.destination_prefix_list_id == found.destination_prefix_list_id
+        }
+        found.route_table_ids = [each for each in found.route_table_ids or () if each in routed]
+    return original(backend, vpce_ids)
+
+
+def _with_root(
+    original: Callable[..., Answer], backend: Backend, access_key: str, region: str
+) -> Answer:
+    """Name the administrator as what permissions take it for: the account's root user."""
+    if access_key != ADMINISTRATOR[0]:
+        return original(backend, access_key, region)
+    return backend.account_id, f"arn:aws:iam::{backend.account_id}:root", backend.account_id
 
 
 def _known_retention(

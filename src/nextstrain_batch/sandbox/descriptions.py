@@ -36,7 +36,7 @@ def detail(job: Job) -> dict[str, Any]:
         "container": _container(job),
         "timeout": specification.timeout and {"attemptDurationSeconds": specification.timeout},
         "tags": dict(specification.tags),
-        "propagateTags": False,
+        "propagateTags": specification.propagate_tags,
         "platformCapabilities": ["EC2"],
         "isCancelled": job.cancelled,
         "isTerminated": job.terminated,

@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from .executor import Executor, Launch
@@ -14,7 +15,7 @@ from .jobs import Exit
 from .machine import Machine, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from .jobs import Job, Specification, Task
 
@@ -97,6 +98,13 @@ class Driver:
         """See ``Machine.terminate``."""
         with self._waking():
             self._machine.terminate(job_id, reason, self._clock())
+
+    def tag(self, job_id: str, change: Callable[[dict[str, str]], Mapping[str, str]]) -> None:
+        """Let a known job's tags be what *change* makes of them."""
+        with self._waking():
+            job = self._machine.jobs[job_id]
+            tags = change(dict(job.specification.tags))
+            job.specification = replace(job.specification, tags=tuple(tags.items()))
 
     def lose_host_of(self, task_id: str) -> None:
         """Take away the instance that a task runs on, with all of its tasks."""

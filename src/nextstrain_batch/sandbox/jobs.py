@@ -72,6 +72,8 @@ class Specification:
     """Seconds of each attempt, from when it runs."""
     parameters: tuple[tuple[str, str], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    propagate_tags: bool = False
+    """Whether its tasks have them, too. The sandbox has no description of tasks to show it."""
     overrides_length: int = 0
     """Characters of the overrides as JSON."""
 

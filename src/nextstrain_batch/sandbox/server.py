@@ -33,6 +33,7 @@ from .iam.accounts import Accounts
 from .iam.guard import Guard
 from .images import Images
 from .isolation import Host, root
+from .job_tags import JobTags
 from .journal import Journal
 from .logs.calls import LogCalls
 from .logs.groups import Groups
@@ -133,14 +134,15 @@ def _serve(options: Options) -> None:
         "history": driver.read(lambda jobs: history(jobs.get(str(request.get("id")))))
     }
     batch = BatchCalls(driver, catalogue, Quota(lambda: chosen.submit_job_rate, clock))
+    tags = JobTags(driver)
     logs = LogCalls(store, groups, clock, chosen)
-    application = Application(services, batch, logs, credentials, control)
+    application = Application(services, batch, tags, logs, credentials, control)
     control.on_advance = services.time_passes
     services.on_removal = saver.hurry
     checked = S3Checks(application, clock.age)
     accounts = Accounts(services)
     faulty = FaultyRequests(
-        Guard(checked, accounts),
+        Guard(checked, accounts, lambda arn: tags.of(arn) or accounts.batch_tags(arn)),
         faults,
         holder=credentials.holder,
         caller=accounts.name,

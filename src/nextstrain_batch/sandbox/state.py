@@ -76,7 +76,7 @@ def _mark(job: Job) -> object:
     """Return what differs when something happens to a job that has to be remembered."""
     task = job.task
     return (
-        *(job.status, job.cancelled, job.terminated, len(job.attempts)),
+        *(job.status, job.cancelled, job.terminated, len(job.attempts), job.specification.tags),
         task and (task.id, task.started is None, task.stopping is None),
     )
 

@@ -22,6 +22,8 @@ MIN_TIMEOUT = 60
 MAX_ATTEMPTS = 10
 MAX_RULES = 5
 MAX_PAYLOAD = 30 * 1024
+MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 50, 128, 256
+"""Of a resource, and characters ("Tag restrictions", AWS Batch User Guide)."""
 UNSUPPORTED = (
     "arrayProperties",
     "dependsOn",
@@ -67,9 +69,22 @@ def specification(
         retry=_retry(request.get("retryStrategy") or definition.retry_strategy or {}),
         timeout=_timeout(request.get("timeout") or definition.timeout or {}),
         parameters=tuple(parameters.items()),
-        tags=tuple((request.get("tags") or {}).items()),
+        tags=tuple(allowed_tags(request.get("tags") or {}).items()),
+        propagate_tags=bool(request.get("propagateTags", definition.propagate_tags)),
         overrides_length=len(json.dumps(overrides, separators=(",", ":"), ensure_ascii=False)),
     )
+
+
+def allowed_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Return a resource's tags, all there are to be. Raises ``ClientError`` for wrong ones."""
+    if len(tags) > MAX_TAGS:
+        _refuse(f"A resource may have at most {MAX_TAGS} tags")
+    for key, value in tags.items():
+        if not 1 <= len(key) <= MAX_TAG_KEY or len(value) > MAX_TAG_VALUE:
+            _refuse(f"The tag {key} is too long or empty")
+        if key.lower().startswith("aws:"):
+            _refuse(f"The tag {key} has a prefix that is reserved for AWS")
+    return tags
 
 
 def _refuse(message: str) -> NoReturn:

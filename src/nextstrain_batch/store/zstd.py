@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import importlib
-import shutil
-import subprocess
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nextstrain_batch.errors import CorruptError, StoreError
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
 _DAMAGED = "is not intact zstd data"
@@ -102,6 +101,8 @@ class ProgramCodec:
 
     def compress(self, data: bytes, level: int) -> bytes:
         """Return *data* as one frame."""
+        import subprocess
+
         command = [self._program, "-q", f"-{level}", "--no-check", "-c"]
         done = subprocess.run(command, input=data, capture_output=True, check=False)
         if done.returncode:
@@ -110,6 +111,8 @@ class ProgramCodec:
 
     def decompress(self, frame: bytes, size: int) -> bytes:
         """Return the frame's *size* bytes, or raise ``CorruptError``."""
+        import subprocess
+
         command = [self._program, "-q", "-d", "-c"]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -165,6 +168,8 @@ def available() -> Iterator[Codec]:
     yield from _module("compression.zstd", ModuleCodec)
     yield from _module("backports.zstd", ModuleCodec)
     yield from _module("zstandard", ZstandardCodec)
+    import shutil
+
     if program := shutil.which("zstd"):
         yield ProgramCodec(program)
 

@@ -278,6 +278,42 @@ def tags(aws):
 
 
 @case(AREA)
+def tags_change(aws):
+    """Tags of a job are listed, added to and removed by its ARN, and seen in its description."""
+    job = aws.run("true", tags={"a": "1", "b": "1"})
+    arn = job["jobArn"]
+    aws.batch.tag_resource(resourceArn=arn, tags={"b": "2", "c": "3"})
+    aws.batch.untag_resource(resourceArn=arn, tagKeys=["a", "nobody"])
+    assert aws.batch.list_tags_for_resource(resourceArn=arn)["tags"] == {"b": "2", "c": "3"}
+    assert aws.job(job["jobId"])["tags"] == {"b": "2", "c": "3"}
+
+
+@case(AREA)
+def too_many_tags(aws):
+    """A job has fifty tags at most, be it from the start or later."""
+    many = {f"tag-{number}": "" for number in range(51)}
+    with refused("ClientException"):
+        aws.submit("true", tags=many)
+    job = aws.run("true", tags={key: many[key] for key in list(many)[:50]})
+    with refused("ClientException"):
+        aws.batch.tag_resource(resourceArn=job["jobArn"], tags={"one": "more"})
+
+
+@case(AREA)
+def reserved_tags(aws):
+    """Keys of tags that begin with aws: are AWS's own."""
+    with refused("ClientException"):
+        aws.submit("true", tags={"AWS:mine": "x"})
+
+
+@case(AREA)
+def propagated_tags(aws):
+    """A description says whether the job's tasks have its tags: no, unless it was asked for."""
+    assert aws.run("true", tags={"a": "b"})["propagateTags"] is False
+    assert aws.run("true", tags={"a": "b"}, propagateTags=True)["propagateTags"] is True
+
+
+@case(AREA)
 def too_many_submissions(aws):
     """More than fifty submissions in a second are answered with TooManyRequestsException."""
     batch = aws.client("batch", attempts=1)

@@ -3,6 +3,8 @@
 access        who is asking, and what they may do
 storage       bucket and log group
 computing     queue, compute environments, job definition, job role
+instances     what instances begin with: roles, subnets, launch template
+network       whether they can reach what they need, and nobody reaches them
 limits        can a job of the requested size ever run, and is there disk for it
 """
 
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import access, computing, instances, limits, storage
+from . import access, computing, instances, limits, network, storage
 from .finding import Finding, Subject, Verdict, findings_of
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Subject", "Verdict", "check"]
 
-CHECKS = (*storage.CHECKS, *computing.CHECKS, *instances.CHECKS, *limits.CHECKS, *access.CHECKS)
+CHECKS = (
+    *(*storage.CHECKS, *computing.CHECKS, *instances.CHECKS, *network.CHECKS),
+    *(*limits.CHECKS, *access.CHECKS),
+)
 
 
 def check(subject: Subject) -> Iterator[Finding]:

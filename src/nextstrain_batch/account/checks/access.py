@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nextstrain_batch import job_tags
 from nextstrain_batch.account import policies
 from nextstrain_batch.aws_errors import explained
 from nextstrain_batch.errors import AccessDeniedError
 
+from .computing import newest
 from .finding import JOIN, Check, failed, ok, unknown
 from .storage import LOG_GROUP
 
@@ -22,8 +25,15 @@ if TYPE_CHECKING:
 CREDENTIALS = "credentials and region"
 NO_JOB = "00000000-0000-0000-0000-000000000000"
 """The id of no job: to end it does nothing."""
+ENDING = ("batch:TerminateJob", "batch:CancelJob")
 NOTHING = "nextstrain-check-setup-nothing"
 """The name of no job definition and of no log stream."""
+
+
+TAGGING = (
+    "Where people are kept to their own jobs, builds need `tag-jobs = true` under [aws-batch] in"
+    " ~/.nextstrain/config."
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,17 @@ class Attempt:
     """A request that shows whether an action is allowed, and does no harm."""
 
     action: str
-    call: Callable[[], object]
+    call: Callable[[], object] | None
+    """None where there is no such request."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What IAM says of an action."""
+
+    allowed: bool
+    missing: tuple[str, ...] = ()
+    """What policies ask of a request that IAM was not told: it may be allowed with that."""
 
 
 def identity(subject: Subject) -> Iterator[Finding]:
@@ -56,7 +76,7 @@ def documented(subject: Subject) -> Iterator[Finding]:
         if not actions:
             continue
         answers = {action: permissions.granted(attempts[action]) for action in actions}
-        yield _finding(part, answers)
+        yield _finding(part, answers, subject)
 
 
 def optional(subject: Subject) -> Iterator[Finding]:
@@ -65,13 +85,9 @@ def optional(subject: Subject) -> Iterator[Finding]:
     permissions = Permissions(subject)
     for each in policies.OPTIONAL:
         part = f"optional: {each.allows}"
-        answers = {
-            action: permissions.granted(attempts[action])
-            for action in each.actions
-            if action in attempts
-        }
+        answers = {action: permissions.granted(attempts[action]) for action in each.actions}
         lacking = [action for action, answer in answers.items() if answer is False]
-        open_ones = [action for action in each.actions if answers.get(action) is None]
+        open_ones = [action for action, answer in answers.items() if answer is None]
         if lacking:
             yield ok(part, f"not granted ({', '.join(lacking)}): {each.without}")
         elif open_ones:
@@ -90,18 +106,25 @@ class Permissions:
     def granted(self, attempt: Attempt) -> bool | None:
         """Return whether an action is allowed; None when that cannot be told."""
         if self._simulates:
-            simulated = _simulated(attempt.action, self._subject)
-            if simulated is not None:
-                return simulated
+            found = _simulated(attempt.action, self._subject)
+            if found is not None and (found.allowed or not found.missing):
+                return found.allowed
             # It answers hardly anyone but administrators, and those about every action.
-            self._simulates = False
-        return tried(attempt)
+            self._simulates = found is not None
+        return True if attempt.call is None and self._is_root else tried(attempt)
+
+    @property
+    def _is_root(self) -> bool:
+        """Whether it is the account's root user: no policy binds it, and IAM simulates nothing."""
+        return self._subject.own.caller.endswith(":root")
 
 
 def tried(attempt: Attempt) -> bool | None:
     """Make the request, and return whether AWS let it pass; None when there is no answer."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    if attempt.call is None:
+        return None
     try:
         attempt.call()
     except ClientError as error:
@@ -116,20 +139,51 @@ def tried(attempt: Attempt) -> bool | None:
     return True
 
 
-def _simulated(action: str, subject: Subject) -> bool | None:
-    """Ask IAM; None where it does not answer."""
+def _simulated(action: str, subject: Subject) -> Simulated | None:
+    """Ask IAM, as whoever looks at the account; None where it does not answer."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = subject.own.client("iam").simulate_principal_policy(
+        answer = subject.place.client("iam").simulate_principal_policy(
             PolicySourceArn=_principal(subject.own.caller),
             ActionNames=[action],
             ResourceArns=[_resource(action, subject)],
+            ContextEntries=_context(action, subject),
         )
     except (BotoCoreError, ClientError):
         return None
-    decisions = [each["EvalDecision"] for each in answer.get("EvaluationResults", ())]
-    return decisions == ["allowed"] if decisions else None
+    found = answer.get("EvaluationResults", ())
+    if not found:
+        return None
+    decisions = {str(each["EvalDecision"]) for each in found}
+    parts = [*found, *(part for each in found for part in each.get("ResourceSpecificResults", ()))]
+    missing = {str(key) for part in parts for key in part.get("MissingContextValues", ())}
+    return Simulated(decisions == {"allowed"}, tuple(sorted(missing)))
+
+
+def _context(action: str, subject: Subject) -> list[dict[str, object]]:
+    """Return what IAM is to assume of a request: that of a tagged job, where jobs are tagged."""
+    values: dict[str, str] = {}
+    user = re.fullmatch(r"arn:[\w-]+:iam::\d+:user/(?:.*/)?([^/]+)", subject.own.caller)
+    if action.startswith("s3:") and user:
+        values["aws:username"] = user[1]
+    if action == "iam:PassRole":
+        values["iam:PassedToService"] = "ecs-tasks.amazonaws.com"
+    if action == "s3:ListBucket" and subject.bucket:
+        values["s3:prefix"] = f"{subject.bucket.prefix}/".lstrip("/")
+    if subject.tag_jobs:
+        owner = _owner(subject)
+        values["aws:userid"] = owner
+        values[f"aws:RequestTag/{job_tags.OWNER}"] = owner
+        values[f"aws:ResourceTag/{job_tags.OWNER}"] = owner
+    return [
+        {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}
+        for key, value in values.items()
+    ]
+
+
+def _owner(subject: Subject) -> str:
+    return job_tags.who(subject.own.client("sts"))[0]
 
 
 def _principal(caller: str) -> str:
@@ -141,9 +195,13 @@ def _principal(caller: str) -> str:
 def _resource(action: str, subject: Subject) -> str:
     place, bucket = subject.own, subject.bucket
     if action == "iam:PassRole":
-        return place.iam_arn("role/NextstrainJobsRole")
+        return _job_role(subject)
     if action == "batch:RegisterJobDefinition":
         return place.batch_arn(f"job-definition/{subject.definition.partition(':')[0]}-image-0")
+    if action in ENDING:
+        return place.batch_arn(f"job/{NO_JOB}")
+    if action in {"batch:SubmitJob", "batch:TagResource"}:
+        return place.batch_arn(f"job-definition/{subject.definition.partition(':')[0]}:1")
     if action.startswith("logs:"):
         group = f"arn:{place.partition}:logs:{place.region}:{place.account}:log-group:{LOG_GROUP}"
         return f"{group}:log-stream:{NOTHING}"
@@ -152,6 +210,17 @@ def _resource(action: str, subject: Subject) -> str:
         key = f"{bucket.prefix}/packs/x".lstrip("/")
         return arn if action == "s3:ListBucket" else f"{arn}/{key}"
     return "*"
+
+
+def _job_role(subject: Subject) -> str:
+    """Return the ARN of the role that jobs have; the usual one where that cannot be seen."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    with contextlib.suppress(BotoCoreError, ClientError):
+        found = (newest(subject) or {}).get("containerProperties", {}).get("jobRoleArn")
+        if found:
+            return str(found)
+    return subject.own.iam_arn("role/NextstrainJobsRole")
 
 
 def _batch(subject: Subject) -> Iterator[Attempt]:
@@ -164,7 +233,12 @@ def _batch(subject: Subject) -> Iterator[Attempt]:
     )
     yield Attempt(
         "batch:SubmitJob",
-        lambda: batch.submit_job(jobName=NOTHING, jobQueue=subject.queue, jobDefinition=NOTHING),
+        lambda: batch.submit_job(
+            jobName=NOTHING,
+            jobQueue=subject.queue,
+            jobDefinition=NOTHING,
+            tags={job_tags.OWNER: _owner(subject)} if subject.tag_jobs else {},
+        ),
     )
     yield Attempt("batch:DescribeJobs", lambda: batch.describe_jobs(jobs=[NO_JOB]))
     reason = "nextstrain check-setup"
@@ -208,21 +282,33 @@ def _optional(subject: Subject) -> Iterator[Attempt]:
     yield Attempt(
         "batch:GetJobQueueSnapshot", lambda: batch.get_job_queue_snapshot(jobQueue=subject.queue)
     )
-    tags = {"nextstrain": "check-setup"}
-    job = subject.own.batch_arn(f"job/{NO_JOB}")
-    yield Attempt("batch:TagResource", lambda: batch.tag_resource(resourceArn=job, tags=tags))
+    # Of what jobs are submitted to, because that is where the tags of new jobs are judged.
+    unknown = subject.own.batch_arn(f"job-definition/{NOTHING}:1")
+    yield Attempt(
+        "batch:TagResource",
+        lambda: batch.tag_resource(resourceArn=unknown, tags={job_tags.OWNER: _owner(subject)}),
+    )
     # Batch refuses a definition without content, after it has looked at the permission.
     yield Attempt(
         "batch:RegisterJobDefinition",
         lambda: batch.register_job_definition(jobDefinitionName=name, type="container"),
     )
+    yield Attempt("iam:PassRole", None)
 
 
-def _finding(part: str, answers: dict[str, bool | None]) -> Finding:
+def _finding(part: str, answers: dict[str, bool | None], subject: Subject) -> Finding:
     lacking = [action for action, answer in answers.items() if answer is False]
     open_ones = [action for action, answer in answers.items() if answer is None]
+    if subject.tag_jobs and lacking and set(lacking) <= set(ENDING):
+        return unknown(
+            part,
+            f"{', '.join(lacking)}: denied on a job that does not exist, as it is where people may"
+            " end their own jobs only",
+            "Launch a build and cancel it, to see.",
+        )
     if lacking:
-        return failed(part, f"AWS denies {', '.join(lacking)}", JOIN)
+        tagging = f" {TAGGING}" if "batch:SubmitJob" in lacking and not subject.tag_jobs else ""
+        return failed(part, f"AWS denies {', '.join(lacking)}", JOIN + tagging)
     if open_ones:
         return unknown(part, f"AWS did not answer: {', '.join(open_ones)}", "Try again.")
     return ok(part, ", ".join(action.partition(":")[2] for action in answers))

@@ -107,8 +107,7 @@ def role(subject: Subject) -> Iterator[Finding]:
     if answer is None:
         yield failed(ROLE, f"{name} does not exist", f"{subject.mend} makes it.")
         return
-    trusted = policies.statements(answer["Role"]["AssumeRolePolicyDocument"])
-    if not any(_trusts(statement) for statement in trusted):
+    if not trusts(answer["Role"]["AssumeRolePolicyDocument"], "ecs-tasks.amazonaws.com"):
         detail = f"{name} cannot be taken on by jobs (ecs-tasks.amazonaws.com)"
         yield failed(ROLE, detail, f"{subject.mend} corrects its trust.")
         return
@@ -161,6 +160,17 @@ def role_documents(iam: Client, name: str) -> Iterator[dict[str, Any]]:
         yield iam.get_role_policy(RoleName=name, PolicyName=inline)["PolicyDocument"]
 
 
+def trusts(document: dict[str, Any] | str, service: str) -> bool:
+    """Tell whether a role's trust policy lets a service take it on."""
+    for statement in policies.statements(document):
+        principal = statement.get("Principal")
+        named = principal.get("Service", ()) if isinstance(principal, dict) else ()
+        services = [named] if isinstance(named, str) else named
+        if statement.get("Effect") == "Allow" and service in services:
+            return True
+    return False
+
+
 def allowed(documents: Iterable[dict[str, Any]], action: str, resource: str) -> bool:
     """Tell whether documents allow an action, as far as conditions play no part."""
     effects = {
@@ -177,12 +187,6 @@ def allowed(documents: Iterable[dict[str, Any]], action: str, resource: str) -> 
 def _matches(patterns: str | Iterable[str], value: str) -> bool:
     listed = [patterns] if isinstance(patterns, str) else list(patterns)
     return any(fnmatch.fnmatchcase(value.lower(), pattern.lower()) for pattern in listed)
-
-
-def _trusts(statement: dict[str, Any]) -> bool:
-    service = (statement.get("Principal") or {}).get("Service", ())
-    services = [service] if isinstance(service, str) else service
-    return statement.get("Effect") == "Allow" and "ecs-tasks.amazonaws.com" in services
 
 
 def _bucket_arn(action: str, subject: Subject) -> str:

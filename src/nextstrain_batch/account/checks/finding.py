@@ -58,6 +58,8 @@ class Subject:
     memory_mib: int
     region_source: str
     """Where the region was set, in words."""
+    tag_jobs: bool = False
+    """Whether builds tag their jobs."""
     options: str = ""
     """What the commands that mend need, such as ``--sandbox``."""
 

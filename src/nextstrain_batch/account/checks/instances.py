@@ -8,10 +8,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nextstrain_batch.account.kinds.network import NO_TEMPLATE
-from nextstrain_batch.account.place import absent
+from nextstrain_batch.account.kinds.network import (
+    NO_TEMPLATE,
+    default_data,
+    disk_gib,
+    user_data,
+)
+from nextstrain_batch.account.place import absent, is_ours
+from nextstrain_batch.account.resources import LaunchTemplate
 
-from .computing import environments_of
+from .computing import allowed, environments_of, role_documents, trusts
 from .finding import Check, failed, ok
 
 if TYPE_CHECKING:
@@ -20,42 +26,81 @@ if TYPE_CHECKING:
     from .finding import Finding, Subject
 
 
+ECS_POLICY = "AmazonEC2ContainerServiceforEC2Role"
+"""AWS's policy for instances' roles; another one that lets instances take jobs will do."""
+JOINING = "ecs:RegisterContainerInstance"
+
+
 def needs(subject: Subject) -> Iterator[Finding]:
-    """See for each environment that what it refers to is there."""
+    """See for each environment that what it refers to is there, and as it should be."""
     for environment in environments_of(subject):
         part = f"instances of {environment['computeEnvironmentName']}"
-        missing = list(_missing(environment["computeResources"], subject))
-        if missing:
-            yield failed(part, f"{', '.join(missing)} is gone", f"{subject.mend} mends it.")
+        wrong = list(_wrong(environment, subject))
+        if wrong:
+            yield failed(part, "; ".join(wrong), f"{subject.mend} mends it.")
         else:
             yield ok(part, "their role, network and launch template are there")
 
 
-def _missing(resources: dict[str, Any], subject: Subject) -> Iterator[str]:
-    ec2 = subject.place.client("ec2")
+def _wrong(environment: dict[str, Any], subject: Subject) -> Iterator[str]:
+    resources = environment["computeResources"]
+    service = str(environment.get("serviceRole") or "").rpartition("/")[2]
+    if service and _role(service, subject) is None:
+        yield f"the service role {service} is gone"
     profile = str(resources.get("instanceRole", "")).rpartition("/")[2]
-    if profile and not _has_role(profile, subject):
-        yield f"the role of the instance profile {profile}"
+    if profile:
+        yield from _of_profile(profile, subject)
+    yield from _of_network(resources, subject)
+    name = (resources.get("launchTemplate") or {}).get("launchTemplateName")
+    if name:
+        yield from _of_template(str(name), subject)
+
+
+def _of_profile(profile: str, subject: Subject) -> Iterator[str]:
+    iam, name = subject.place.client("iam"), {"InstanceProfileName": profile}
+    found = absent(("NoSuchEntity",), lambda: iam.get_instance_profile(**name))
+    roles = found["InstanceProfile"]["Roles"] if found else []
+    role = _role(str(roles[0]["RoleName"]), subject) if roles else None
+    if role is None:
+        yield f"the role of the instance profile {profile} is gone"
+        return
+    if not trusts(role["AssumeRolePolicyDocument"], "ec2.amazonaws.com"):
+        yield f"the role {role['RoleName']} cannot be taken on by instances (ec2.amazonaws.com)"
+    attached = iam.list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
+    if ECS_POLICY in {each["PolicyName"] for each in attached}:
+        return
+    if not allowed(role_documents(iam, role["RoleName"]), JOINING, "*"):
+        yield f"the role {role['RoleName']} lacks {ECS_POLICY}, so instances take no jobs"
+
+
+def _of_network(resources: dict[str, Any], subject: Subject) -> Iterator[str]:
+    ec2 = subject.place.client("ec2")
     for group in resources.get("securityGroupIds") or ():
         call = partial(ec2.describe_security_groups, GroupIds=[group])
         if not absent(("InvalidGroup.NotFound", "InvalidGroupId.Malformed"), call):
-            yield f"the security group {group}"
+            yield f"the security group {group} is gone"
     for subnet in resources.get("subnets") or ():
         call = partial(ec2.describe_subnets, SubnetIds=[subnet])
         if not absent(("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound"), call):
-            yield f"the subnet {subnet}"
-    name = (resources.get("launchTemplate") or {}).get("launchTemplateName")
-    if name:
-        names = {"LaunchTemplateNames": [name]}
-        found = absent(NO_TEMPLATE, lambda: ec2.describe_launch_templates(**names))
-        if not found or not found["LaunchTemplates"]:
-            yield f"the launch template {name}"
+            yield f"the subnet {subnet} is gone"
 
 
-def _has_role(profile: str, subject: Subject) -> bool:
-    iam, name = subject.place.client("iam"), {"InstanceProfileName": profile}
-    found = absent(("NoSuchEntity",), lambda: iam.get_instance_profile(**name))
-    return bool(found and found["InstanceProfile"]["Roles"])
+def _of_template(name: str, subject: Subject) -> Iterator[str]:
+    ec2 = subject.place.client("ec2")
+    found = absent(NO_TEMPLATE, lambda: ec2.describe_launch_templates(LaunchTemplateNames=[name]))
+    if not found or not found["LaunchTemplates"]:
+        yield f"the launch template {name} is gone"
+    elif is_ours(found["LaunchTemplates"][0].get("Tags")):
+        # The name of one of ours tells its content.
+        prefix, data = name.rpartition("-")[0], default_data(name, subject.place)
+        if LaunchTemplate.named(prefix, disk_gib(data), user_data(data)).name != name:
+            yield f"somebody has changed the launch template {name}"
+
+
+def _role(name: str, subject: Subject) -> dict[str, Any] | None:
+    iam = subject.place.client("iam")
+    found = absent(("NoSuchEntity",), lambda: iam.get_role(RoleName=name))
+    return dict(found["Role"]) if found else None
 
 
 CHECKS = (Check("instances", needs),)

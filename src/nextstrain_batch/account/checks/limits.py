@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nextstrain_batch.account.kinds.network import default_data, disk_gib
 from nextstrain_batch.account.resources import GIB_BY_DEFAULT
 from nextstrain_batch.aws_errors import error_code
 
@@ -128,16 +129,7 @@ def _disk(resources: dict[str, Any], subject: Subject) -> int:
     template = (resources.get("launchTemplate") or {}).get("launchTemplateName")
     if not template:
         return GIB_BY_DEFAULT
-    answer = subject.place.client("ec2").describe_launch_template_versions(
-        LaunchTemplateName=template, Versions=["$Default"]
-    )
-    data = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    sizes = [
-        int(each["Ebs"]["VolumeSize"])
-        for each in data.get("BlockDeviceMappings") or ()
-        if each.get("Ebs", {}).get("VolumeSize")
-    ]
-    return max(sizes, default=GIB_BY_DEFAULT)
+    return disk_gib(default_data(template, subject.place)) or GIB_BY_DEFAULT
 
 
 CHECKS = (Check(SIZE, size), Check(INSTANCES, instances), Check(QUOTA, quota), Check(DISK, disk))

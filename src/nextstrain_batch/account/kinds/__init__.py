@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.account import resources
+from nextstrain_batch.account import vpc as vpc_parts
 
-from . import batch, bucket, environments, iam, logs, network
+from . import batch, bucket, environments, iam, logs, network, vpc
 
 if TYPE_CHECKING:
     from nextstrain_batch.account.place import Kind
@@ -18,6 +19,11 @@ KINDS: dict[type, Kind[Any]] = {
     resources.Role: iam.RoleKind(),
     resources.Group: iam.GroupKind(),
     resources.LogGroup: logs.LogGroupKind(),
+    vpc_parts.Vpc: vpc.VpcKind(),
+    vpc_parts.InternetGateway: vpc.InternetGatewayKind(),
+    vpc_parts.RouteTable: vpc.RouteTableKind(),
+    vpc_parts.Subnets: vpc.SubnetsKind(),
+    vpc_parts.S3Endpoint: vpc.S3EndpointKind(),
     resources.SecurityGroup: network.SecurityGroupKind(),
     resources.LaunchTemplate: network.LaunchTemplateKind(),
     resources.ComputeEnvironment: environments.ComputeEnvironmentKind(),

@@ -19,6 +19,8 @@ STATE, STATUS = "state", "status"
 MAX_VCPUS, MIN_VCPUS, TYPES = "maximum vCPUs", "minimum vCPUs", "instance types"
 TEMPLATE, SUBNETS, GROUPS = "launch template", "subnets", "security groups"
 KIND = "kind"
+NEW = "the new ones"
+"""Subnets that are made first, and have no ids yet."""
 
 
 class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
@@ -31,7 +33,7 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
         where = wanted.network
         price = "spot" if wanted.kind == "SPOT" else "on-demand"
         types = ", ".join(wanted.instance_types)
-        everywhere = f"all subnets of {where.vpc or 'the default VPC'}"
+        everywhere = f"the subnets of {network.words(where.vpc, where.own_vpc)}"
         lines = [
             f"{price} instances ({types}), {wanted.min_vcpus} to {wanted.max_vcpus} vCPUs",
             f"in {', '.join(where.subnets) or everywhere}",
@@ -105,7 +107,8 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
         parameters: dict[str, Any] = {"state": "ENABLED"}
         if changes:
             parameters["computeResources"] = changes
-        self._wait(wanted, place)
+        # One that is invalid is mended by the change, which AWS takes only while none goes on.
+        self._wait(wanted, place, may_be_invalid=True)
         place.client("batch").update_compute_environment(
             computeEnvironment=wanted.name, **parameters
         )
@@ -122,8 +125,16 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
 
     @staticmethod
     def _wait(wanted: ComputeEnvironment, place: Place, *, may_be_invalid: bool = False) -> None:
-        described = lambda: describe_environment(wanted.name, place)  # noqa: E731
-        wait_until_valid(described, wanted, place, may_be_invalid=may_be_invalid)
+        batch = place.client("batch")
+        wait_until_valid(
+            lambda: describe_environment(wanted.name, place),
+            wanted,
+            place,
+            may_be_invalid=may_be_invalid,
+            look_again=lambda: batch.update_compute_environment(
+                computeEnvironment=wanted.name, state="ENABLED"
+            ),
+        )
 
 
 def describe_environment(name: str, place: Place) -> dict[str, Any] | None:
@@ -137,15 +148,19 @@ def _elsewhere(
     resources: dict[str, Any], wanted: ComputeEnvironment, place: Place
 ) -> tuple[Difference, ...]:
     """Return what differs in the network, of what was chosen or is ours."""
+    there = sorted(resources.get("subnets", ()))
+    possible = network.subnets_or_none(wanted.network, place)
+    chosen = wanted.network.subnets or wanted.network.own_vpc
     lacks: tuple[Difference, ...] = ()
-    if wanted.network.subnets:
-        there = sorted(resources.get("subnets", ()))
-        lacks += differences((SUBNETS, there, sorted(wanted.network.subnets)))
+    # In a VPC that somebody else looks after, some of its subnets may have been left out.
+    if set(there) != set(possible) if chosen else not set(there) <= set(possible):
+        lacks += differences((SUBNETS, there, possible or [NEW]))
     groups = sorted(resources.get("securityGroupIds", ()))
-    chosen = sorted(network.security_groups(wanted.network, place))
-    if not chosen:  # ours is missing, and will have a new id
-        chosen = [f"the new {wanted.network.own_security_group}"]
-    return lacks + differences((GROUPS, groups, chosen))
+    own = sorted(network.security_groups(wanted.network, place))
+    # Ours may be missing, and will have a new id.
+    return lacks + differences(
+        (GROUPS, groups, own or [f"the new {wanted.network.own_security_group}"])
+    )
 
 
 def _template(name: str) -> dict[str, str]:

@@ -174,18 +174,20 @@ class GroupKind(Kind[Group]):
         return ("for the people who launch jobs", f"with {', '.join(wanted.policies)}")
 
     def look(self, wanted: Group, place: Place) -> Found | None:
-        """Read its policies; those that were added are left alone."""
+        """Read its policies; those that were added are left alone, unless they undo a choice."""
         iam = place.client("iam")
         found = absent(NOT_THERE, lambda: iam.get_group(GroupName=wanted.name))
         if found is None:
             return None
         attached = iam.list_attached_group_policies(GroupName=wanted.name)["AttachedPolicies"]
         missing = _missing(_group_policies(wanted, place), attached)
-        said = f"without {', '.join(missing)}" if missing else "all"
+        names = [each["PolicyName"] for each in attached]
+        said = [f"without {name}" for name in missing]
+        said += [f"with {name}" for name in names if name in wanted.not_policies]
         members = [each["UserName"] for each in found["Users"]]
         return Found(
             found["Group"].get("Path") == OUR_PATH,
-            differences((POLICIES, said, "all")),
+            differences((POLICIES, ", ".join(said) or "all", "all")),
             holds=f"{len(members)} members" if members else "",
             raw=members,
         )
@@ -196,8 +198,12 @@ class GroupKind(Kind[Group]):
         self._attach(wanted, place)
 
     def mend(self, wanted: Group, place: Place, found: Found) -> None:  # noqa: ARG002
-        """Attach what is missing."""
+        """Attach what is missing, then detach what it stands in for."""
         self._attach(wanted, place)
+        iam, name = place.client("iam"), {"GroupName": wanted.name}
+        for each in iam.list_attached_group_policies(**name)["AttachedPolicies"]:
+            if each["PolicyName"] in wanted.not_policies:
+                iam.detach_group_policy(**name, PolicyArn=each["PolicyArn"])
 
     def _attach(self, wanted: Group, place: Place) -> None:
         for arn in _group_policies(wanted, place):

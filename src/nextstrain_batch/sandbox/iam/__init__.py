@@ -10,6 +10,7 @@ moto's own denies what the documented policies allow, and in a form that no serv
     identify    a request → ``calls``: operation, actions, resources; each service has its own
                 module, ``s3_calls``, ``batch_calls``, ``logs_calls`` and ``query_calls``
     accounts    access keys → callers and their policies, read from moto
+    simulation  what somebody else would be allowed (SimulatePrincipalPolicy)
     answers     refusals, in each service's own form
     guard       all of it as WSGI middleware
 

@@ -20,6 +20,7 @@ from .documents import parse
 from .evaluation import Policies, Principal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from nextstrain_batch.sandbox.services import Services
@@ -107,6 +108,24 @@ class Accounts:
         role = _role(self._iam(), role_arn)
         return None if role is None else _document(role.assume_role_policy_document)
 
+    def batch_tags(self, arn: str) -> Mapping[str, str]:
+        """Return the tags of something of AWS Batch's that is no job; none for what is unknown."""
+        region = arn.split(":")[3] if arn.startswith("arn:") else ""
+        if not region:
+            return {}
+        backend = self._services.backend("batch", region)
+        found: Mapping[str, str] = backend.list_tags_for_resource(arn)
+        return found
+
+    def policies_of(self, arn: str) -> Policies | None:
+        """Return what bears on a user or role; None when there is no such one."""
+        iam = self._iam()
+        user = next((each for each in list(iam.users.values()) if each.arn == arn), None)
+        if user is not None:
+            return _user(iam, user).policies
+        role = _role(iam, arn)
+        return None if role is None else _role_policies(iam, role)
+
     def _iam(self) -> Any:  # noqa: ANN401 - moto's objects have no types of use
         return self._services.backend("iam", "aws")
 
@@ -121,12 +140,8 @@ class Accounts:
         found = self._assumed(access_key)
         name = found.session_name if found else access_key
         arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role.name}/{name}"
-        boundary = role.permissions_boundary_arn
-        policies = Policies(
-            identity=_attached(role),
-            session=_document(found.policy) if found and found.policy else None,
-            boundary=_managed(iam, boundary) if boundary else None,
-        )
+        session = _document(found.policy) if found and found.policy else None
+        policies = _role_policies(iam, role, session)
         return Caller(
             Principal(arn, ACCOUNT, (role.arn,)),
             policies,
@@ -162,6 +177,12 @@ def _user(iam: Any, user: Any) -> Caller:  # noqa: ANN401
             "aws:principaltype": ("User",),
         },
     )
+
+
+def _role_policies(iam: Any, role: Any, session: Policy | None = None) -> Policies:  # noqa: ANN401
+    boundary = role.permissions_boundary_arn
+    limit = _managed(iam, boundary) if boundary else None
+    return Policies(identity=_attached(role), session=session, boundary=limit)
 
 
 def _attached(owner: Any) -> tuple[Policy, ...]:  # noqa: ANN401

@@ -96,6 +96,15 @@ class Incoming:
         return Need("iam:PassRole", arn, {"iam:passedtoservice": (service,)})
 
 
+def tag_values(key: str, tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return tags as a condition key has them, such as ``aws:requesttag``, one key for each tag.
+
+    Letter case is of no account in the keys of tags where a policy names them ("aws:ResourceTag",
+    AWS global condition context keys).
+    """
+    return {f"{key}/{name}".lower(): (str(value),) for name, value in tags.items()}
+
+
 def body(environ: WSGIEnvironment) -> bytes:
     """Return the request's body, and leave it to be read again."""
     length = int(environ.get("CONTENT_LENGTH") or 0)

@@ -62,8 +62,14 @@ class Decision:
     allowed: bool
     reason: str = ""
 
+    @property
+    def explicit(self) -> bool:
+        """Whether a policy says no; else none says yes."""
+        return self.reason.startswith(_EXPLICIT)
+
 
 ALLOWED = Decision(allowed=True)
+_EXPLICIT = "with an explicit deny in a"
 
 
 def decide(
@@ -76,9 +82,9 @@ def decide(
     own = [statement for policy in policies.identity for statement in policy]
     of_resource = _addressed(resource or (), request.principal)
     if _denied(own, request):
-        return Decision(allowed=False, reason="with an explicit deny in an identity-based policy")
+        return Decision(allowed=False, reason=f"{_EXPLICIT}n identity-based policy")
     if _denied([statement for statement, _ in of_resource], request):
-        return Decision(allowed=False, reason="with an explicit deny in a resource-based policy")
+        return Decision(allowed=False, reason=f"{_EXPLICIT} resource-based policy")
     granted = [
         by_name
         for statement, by_name in of_resource
@@ -95,7 +101,7 @@ def decide(
     ):
         if limit is not None:
             if _denied(list(limit), request):
-                return Decision(allowed=False, reason=f"with an explicit deny in a {name}")
+                return Decision(allowed=False, reason=f"{_EXPLICIT} {name}")
             if not _allowed(list(limit), request):
                 return _not_allowed(request, name)
     return ALLOWED
@@ -118,6 +124,17 @@ def _applies(statement: Statement, request: Request) -> bool:
         _has_action(statement, request.action, request.values)
         and _has_resource(statement, request.resource, request.values)
         and conditions.hold(statement.conditions, request.values)
+    )
+
+
+def concerns(statement: Statement, request: Request) -> bool:
+    """Tell whether a statement is about a request's action and, as far as is known, its resource.
+
+    What its conditions say plays no part, nor whether its variables have values.
+    """
+    variable = any("${" in each for each in (*statement.resources, *statement.excepted_resources))
+    return _has_action(statement, request.action, request.values) and (
+        variable or _has_resource(statement, request.resource, request.values)
     )
 
 

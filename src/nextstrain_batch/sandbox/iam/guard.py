@@ -10,14 +10,15 @@ from xml.sax.saxutils import escape
 
 from nextstrain_batch.sandbox.services import ACCOUNT, PUBLIC
 
-from . import answers, s3_calls
+from . import answers, s3_calls, simulation
 from .accounts import NOBODY
-from .calls import OWN_NAME, Need
+from .calls import OWN_NAME, Need, tag_values
+from .calls import body as body_of
 from .evaluation import Request, decide
 from .identify import identify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from .accounts import Accounts, Caller
@@ -56,10 +57,13 @@ class Guard:
         self,
         application: WSGIApplication,
         accounts: Accounts,
+        tags: Callable[[str], Mapping[str, str]] = lambda _: {},
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """Make it. *tags* returns those of something of AWS Batch's, by its ARN."""
         self._application = application
         self._accounts = accounts
+        self._tags = tags
         self._now = now
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -74,7 +78,7 @@ class Guard:
         if kind is not None or caller is None:
             refusal = answers.rejected(call.service, kind or answers.UNKNOWN_KEY)
             return _refuse(refusal, environ, start)
-        judge = _Judge(call, caller, self._accounts, self._values(environ, call))
+        judge = _Judge(call, caller, self._accounts, self._tags, self._values(environ, call))
         if not judge.concerns_something():
             return self._application(environ, start)
         if call.operation == "DeleteObjects":
@@ -85,7 +89,15 @@ class Guard:
         if caller is NOBODY:
             # moto would judge an unsigned request by itself.
             environ["HTTP_AUTHORIZATION"] = "Nobody"
-        if call.operation in _READS_OBJECTS:
+        return self._pass_on(judge, environ, start)
+
+    def _pass_on(
+        self, judge: _Judge, environ: WSGIEnvironment, start: StartResponse
+    ) -> Iterable[bytes]:
+        """Have a request answered that is allowed."""
+        if (judge.call.service, judge.call.operation) == ("iam", simulation.OPERATION):
+            return simulation.answer(body_of(environ), self._accounts.policies_of, start)
+        if judge.call.operation in _READS_OBJECTS:
             return _read_object(self._application, environ, start, judge)
         return self._application(environ, start)
 
@@ -122,10 +134,18 @@ def _is_secure(environ: WSGIEnvironment) -> str:
 class _Judge:
     """One request, and what bears on it."""
 
-    def __init__(self, call: Call, caller: Caller, accounts: Accounts, values: Values) -> None:
+    def __init__(
+        self,
+        call: Call,
+        caller: Caller,
+        accounts: Accounts,
+        tags: Callable[[str], Mapping[str, str]],
+        values: Values,
+    ) -> None:
         self.call = call
         self._caller = caller
         self._accounts = accounts
+        self._tags = tags
         self._values = {**values, **caller.values}
         found = _BUCKET.match(call.needs[0].resource) if call.needs else None
         self.bucket = found[1] if found and call.service == "s3" else ""
@@ -152,6 +172,8 @@ class _Judge:
     def _decision(self, need: Need, resource: str) -> Decision:
         principal = self._caller.principal
         values = {**self._values, **need.values} if need.values else self._values
+        if need.action.startswith("batch:"):
+            values = values | tag_values("aws:resourcetag", self._tags(resource))
         request = Request(principal, need.action, resource, values)
         bucket = _BUCKET.match(resource)
         if bucket:

@@ -55,6 +55,8 @@ def _iam(operation: str, request: Mapping[str, str], incoming: Incoming) -> tupl
 
 
 def _iam_resource(operation: str, request: Mapping[str, str], incoming: Incoming) -> str:
+    if "PolicySourceArn" in request:  # a simulation, which is about a user or role
+        return request["PolicySourceArn"]
     for pattern, kind, parameter in _IAM_KINDS:
         if not pattern.search(operation):
             continue

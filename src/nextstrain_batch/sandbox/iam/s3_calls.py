@@ -61,6 +61,20 @@ _OBJECT_SETTINGS = {
     "retention": "ObjectRetention",
     "tagging": "ObjectTagging",
 }
+_RARE = {
+    # Query → what it is about, for what builds have no use for. Who may read and write objects may
+    # do none of it.
+    "annotation": "ObjectAnnotation",
+    "metadataAnnotationTable": "BucketMetadataAnnotationTableConfiguration",
+    "metadataConfiguration": "BucketMetadataTableConfiguration",
+    "metadataInventoryTable": "BucketMetadataInventoryTableConfiguration",
+    "metadataJournalTable": "BucketMetadataJournalTableConfiguration",
+    "metadataTable": "BucketMetadataTableConfiguration",
+    "renameObject": "ObjectName",
+    "session": "Session",
+    "torrent": "ObjectTorrent",
+}
+_RARE_VERBS = {"GET": "Get", "POST": "Create", "PUT": "Update", "DELETE": "Delete"}
 
 
 def read(incoming: Incoming) -> tuple[str, tuple[Need, ...]]:
@@ -68,6 +82,12 @@ def read(incoming: Incoming) -> tuple[str, tuple[Need, ...]]:
     bucket, _, key = incoming.path.lstrip("/").partition("/")
     if not bucket:
         return "ListBuckets", (Need("s3:ListAllMyBuckets", "arn:aws:s3:::*"),)
+    rare = next((_RARE[name] for name in incoming.query if name in _RARE), None)
+    if rare is None and key and "encryption" in incoming.query:
+        rare = "ObjectEncryption"
+    if rare is not None:
+        operation = f"{_RARE_VERBS.get(incoming.method, 'Get')}{rare}"
+        return operation, (Need(f"s3:{operation}", f"arn:aws:s3:::{bucket}/{key}".rstrip("/")),)
     if not key:
         return _of_bucket(incoming, f"arn:aws:s3:::{bucket}")
     return _of_object(incoming, f"arn:aws:s3:::{bucket}/{key}")
