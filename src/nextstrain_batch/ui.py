@@ -11,6 +11,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from nextstrain_batch.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime, tzinfo
@@ -92,6 +94,17 @@ class Ui:
     def _write(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
+
+
+def ask(question: str, read: Callable[[str], str] = input) -> str:
+    """Return the line that is typed in answer. Raises ``UserError`` where input ends instead."""
+    try:
+        return read(question)
+    except EOFError:
+        raise UserError(
+            "The question was not answered: the input ended (Ctrl-D ends it).\n\n"
+            "Nothing was changed. Run the command again, or add --yes to go on without questions."
+        ) from None
 
 
 def for_process(environ: Mapping[str, str]) -> Ui:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from nextstrain_batch.ui import Ui, for_streams
+from nextstrain_batch.errors import UserError
+from nextstrain_batch.ui import Ui, ask, for_streams
 
 
 class Terminal(io.StringIO):
@@ -59,3 +60,14 @@ def test_bars_on_a_terminal():
         update("sending [all]", 2, 2)
     assert "sending [all]" in err.getvalue()
     assert out.getvalue() == ""
+
+
+def test_a_question_that_is_not_answered():
+    """Input that ends where an answer is asked for is an error that says so, no traceback."""
+
+    def end(_question):
+        raise EOFError
+
+    with pytest.raises(UserError, match="Nothing was changed"):
+        ask("Go on? ", end)
+    assert ask("Go on? ", lambda question: f"{question}yes") == "Go on? yes"

@@ -180,8 +180,9 @@ def _agreed(arguments: Namespace, planned: Plan, ui: Ui) -> Plan | None:
 
 def _questions(ui: Ui) -> Questions:
     from nextstrain_batch.commands.setup_questions import Questions
+    from nextstrain_batch.ui import ask
 
-    return Questions(input, ui.say)
+    return Questions(ask, ui.say)
 
 
 def _can_ask() -> bool:

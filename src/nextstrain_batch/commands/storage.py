@@ -10,7 +10,6 @@ from nextstrain_batch.commands import aws_options
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
     from datetime import datetime
 
     from nextstrain_batch.arguments import Parser, Subparsers
@@ -120,7 +119,6 @@ def _prune(
     aws: Aws,
     bucket: Transport,
     ui: Ui,
-    ask: Callable[[str], str] = input,
 ) -> int:
     import secrets
     from datetime import timedelta
@@ -128,6 +126,7 @@ def _prune(
     from nextstrain_batch import prune, run_ends
     from nextstrain_batch.commands import storage_report
     from nextstrain_batch.inventory import Surveyor
+    from nextstrain_batch.ui import ask
 
     days = arguments.older_than
     older_than = None if days is None else timedelta(days=days)
