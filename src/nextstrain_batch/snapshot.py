@@ -200,12 +200,11 @@ class _Reading:
     def _small(self, found: Found) -> _Read | PathogenError:
         contents: list[bytes] = []
 
-        def take(read: Callable[[int], bytes], size: int) -> tuple[Chunk, ...]:
+        def take(file: FileIO, size: int) -> tuple[Chunk, ...]:
             contents.clear()
             keep = self._sink is not None and size <= _WHOLE  # it may have grown since
             chunks: list[Chunk] = []
-            # One byte more than is expected shows that a file of one chunk has grown.
-            for content in pieces(read) if size > MAXIMUM else filter(None, [read(size + 1)]):
+            for content in _pieces(file, size):
                 chunks.append(chunk_of(content))
                 if keep:
                     contents.append(content)
@@ -220,10 +219,10 @@ class _Reading:
         return replace(outcome, contents=tuple(contents))
 
     def _big(self, found: Found) -> _Read | PathogenError:
-        def take(read: Callable[[int], bytes], _size: int) -> tuple[Chunk, ...]:
+        def take(file: FileIO, size: int) -> tuple[Chunk, ...]:
             chunks: list[Chunk] = []
             # Cutting holds Python's lock most of the time and hashing does not.
-            for chunk, content in parallel.each(_named, pieces(read), parallel.processors()):
+            for chunk, content in parallel.each(_named, _pieces(file, size), parallel.processors()):
                 chunks.append(chunk)
                 if self._sink is not None:
                     self._sink(chunk, content)
@@ -234,6 +233,14 @@ class _Reading:
             return _read(self._root, found.path, self._clock, take)
         except PathogenError as error:
             return error
+
+
+def _pieces(file: FileIO, size: int) -> Iterator[bytes]:
+    if size > MAXIMUM:
+        yield from pieces(file.readinto, size)
+    # One byte more than is expected shows that a file of one chunk has grown.
+    elif content := file.read(size + 1):
+        yield content
 
 
 def _named(content: bytes) -> tuple[Chunk, bytes]:
@@ -258,9 +265,9 @@ def _read(
     root: Path,
     path: str,
     clock: Callable[[], int],
-    take: Callable[[Callable[[int], bytes], int], tuple[Chunk, ...]],
+    take: Callable[[FileIO, int], tuple[Chunk, ...]],
 ) -> _Read:
-    """Read a file until it keeps still meanwhile; ``take(read, size)`` returns its chunks."""
+    """Read a file until it keeps still meanwhile; ``take(file, size)`` returns its chunks."""
     for _ in range(_TRIES):
         began = clock()
         try:
@@ -268,7 +275,7 @@ def _read(
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     break
-                chunks = take(file.read, before.st_size)
+                chunks = take(file, before.st_size)
                 after = os.fstat(file.fileno())
         except FileNotFoundError:
             raise PathogenError(

@@ -56,32 +56,36 @@ def chunk_of(data: bytes) -> Chunk:
     return Chunk(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Yield the content that ``read(size)`` returns until it returns nothing, cut into pieces.
+def pieces(readinto: Callable[[memoryview], int | None], size: int) -> Iterator[bytes]:
+    """Yield the content that ``readinto(buffer)`` gives until it gives nothing, cut into pieces.
 
-    No piece is empty or exceeds ``MAXIMUM``; together they are the content. Holds some
-    5 MiB at a time.
+    *size* is how much is expected, in bytes; there may be more. No piece is empty or exceeds
+    ``MAXIMUM``; together they are the content. Holds some 5 MiB at a time.
     """
-    rest = b""
-    while block := read(_READ):
-        data = rest + block if rest else block
+    # One buffer for all: fresh memory for each block would take longer to get than to fill.
+    buffer = bytearray(min(max(size, MAXIMUM) + 1, MAXIMUM + _READ))
+    view = memoryview(buffer)
+    held = 0
+    while count := readinto(view[held:]):
+        held += count
         start = 0
-        while len(data) - start > MAXIMUM:
-            end = start + cut(data, start)
-            yield data[start:end]
+        while held - start > MAXIMUM:
+            end = start + cut(view, start)
+            yield bytes(view[start:end])
             start = end
-        rest = data[start:]
-    if rest:
-        yield rest
+        held -= start
+        view[:held] = view[start : start + held]
+    if held:
+        yield bytes(view[:held])
 
 
-def cut(data: bytes, start: int = 0) -> int:
+def cut(data: bytes | memoryview, start: int = 0) -> int:
     """Return the length of the first piece of *data* from *start*; more than ``MAXIMUM`` is there.
 
     It depends on those ``MAXIMUM`` bytes alone, and is more than ``MINIMUM`` and at most
     ``MAXIMUM``.
     """
-    window = data[start + MINIMUM : start + MAXIMUM]
+    window = bytes(data[start + MINIMUM : start + MAXIMUM])
     if record := _greatest_record(window):
         return MINIMUM + record
     window = window.translate(_PERMUTATION)
