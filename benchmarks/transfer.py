@@ -9,7 +9,7 @@
 Each peer gets an empty bucket of a real S3 server on loopback and copies of the same tree, and does
 the phases in order, each as whole processes. Peers take turns, run by run; the tables show medians.
 
-wall and CPU are in seconds, CPU that of the peer's processes without the server's; memory is the
+wall and CPU are in seconds, CPU that of the peer's processes, the server's by itself; memory is the
 biggest process's peak in MB; requests and MB up and down (bodies, without headers and listings)
 are counted by the server. What a peer left behind is compared with what it should have: ✗ marks
 a phase after which files were not what they should be. Runs in which something else used more than
@@ -76,6 +76,8 @@ class Figures:
     """Whether the files were afterwards as they should be; true where nothing is to compare."""
     others: float
     """The share of the processors that was used by neither the peer nor the server."""
+    server: float = 0.0
+    """CPU seconds of the server, on the same processors."""
 
 
 class Round:
@@ -122,14 +124,15 @@ class Round:
         step = {"fetch": peer.fetch, "store": peer.store, "back": peer.back}.get(phase, peer.send)
         os.sync()  # so that nobody waits for what somebody else has written
         _wait_for_quiet(self._patience)
-        before, busy = self._server.traffic(), _busy() - self._server.cpu()
+        before, busy, serving = self._server.traffic(), _busy(), self._server.cpu()
         wall, cpu, memory = _execute(step(place), place)
-        busy = _busy() - self._server.cpu() - busy - cpu
+        serving = self._server.cpu() - serving
+        busy = _busy() - busy - serving - cpu
         traffic = self._server.traffic() - before
         return Figures(
             self._tree.name, peer.name, phase, wall, cpu, memory, traffic.requests,
             traffic.received / 1e6, traffic.sent / 1e6, self._is_right(phase),
-            max(0.0, busy / wall / (os.cpu_count() or 1)),
+            max(0.0, busy / wall / (os.cpu_count() or 1)), serving,
         )  # fmt: skip
 
     def _is_right(self, phase: str) -> bool:
@@ -285,6 +288,7 @@ def verdicts(figures: list[Figures]) -> Iterator[str]:
 TABLES: dict[str, Callable[[Figures], float]] = {
     "seconds": lambda each: each.wall,
     "CPU seconds": lambda each: each.cpu,
+    "the server's CPU seconds": lambda each: each.server,
     "peak memory, MB": lambda each: each.memory_mb,
     "requests": lambda each: each.requests,
     "MB up": lambda each: each.up_mb,

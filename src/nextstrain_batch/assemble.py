@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,14 +24,18 @@ FETCHING = "fetch"
 """The phase that progress is told about; its bytes are uncompressed."""
 
 _WORKERS = 6
+# As much is copied at a time, so that several threads share a big file.
+_RUN = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class LocalPiece:
-    """Where a chunk may be found on this computer; it is believed only by its digest."""
+    """Where a chunk may be found on this computer."""
 
     file: Path
     offset: int
+    status: os.stat_result | None = None
+    """With this status, the file is known to hold the chunk. Without, it is read and hashed."""
 
 
 @dataclass(slots=True)
@@ -38,10 +43,32 @@ class _Whole:
     """A file in the making."""
 
     entry: Entry
-    missing: int
+    missing: int = 0
     """How many of its chunks are not written yet."""
     temporary: str = ""
+    copied: set[int] = field(default_factory=set)
+    """Offsets of the chunks that were copied from here, unread."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Chunks that follow each other in a file in the making, as in one that lies here."""
+
+    whole: _Whole
+    start: int
+    piece: LocalPiece
+    """The first one."""
+    status: os.stat_result
+    """The piece's."""
+    size: int = 0
+    offsets: list[int] = field(default_factory=list)
+    """Of the chunks, in the file in the making."""
+
+    def is_followed_by(self, piece: LocalPiece) -> bool:
+        """Tell whether a piece comes next."""
+        next_to = (self.piece.file, self.piece.offset + self.size)
+        return self.size < _RUN and next_to == (piece.file, piece.offset)
 
 
 Place = tuple[_Whole, int]
@@ -60,19 +87,21 @@ def assemble(
     """Write the content of file *entries* to temporary files, and call *done* with each.
 
     ``done(entry, temporary)`` is called once a file is complete, from several threads. Chunks that
-    *local* knows by their digests are copied from here; the others are fetched from the packs
-    where *manifest* says they are. Raises ``LocalFilesError``, ``CorruptError`` and the transport's
-    errors.
+    *local* knows by their digests are copied from here, and verified unless their file is known to
+    hold them; the others are fetched from the packs where *manifest* says they are. Raises
+    ``LocalFilesError``, ``CorruptError`` and the transport's errors.
     """
     places: dict[str, list[Place]] = {}
     chunks: dict[str, Chunk] = {}
-    wholes = [_Whole(entry, len(entry.chunks)) for entry in entries]
+    wholes = [_Whole(entry) for entry in entries]
+    _copy_runs(wholes, local or {}, staging)
     for whole in wholes:
-        offset = 0
-        for chunk in whole.entry.chunks:
+        for offset, chunk in _offsets(whole.entry):
+            if offset in whole.copied:
+                continue
+            whole.missing += 1
             places.setdefault(chunk.digest, []).append((whole, offset))
             chunks[chunk.digest] = chunk
-            offset += chunk.size
     pieces = _Pieces(places, staging, done)
     # Local pieces come first and no file is placed before they are all copied: placing one
     # may replace what another is copied from.
@@ -119,6 +148,67 @@ class _Pieces:
         if not whole.temporary:
             whole.temporary = self._staging.create(whole.entry.path)
         self._done(whole.entry, whole.temporary)
+
+
+def _copy_runs(wholes: Iterable[_Whole], local: Mapping[str, LocalPiece], staging: Staging) -> None:
+    """Copy what files here are known to hold, without reading it."""
+
+    def copy(run: _Run) -> None:
+        whole, path = run.whole, run.whole.entry.path
+        with whole.lock:
+            if not whole.temporary:
+                whole.temporary = staging.create(path)
+        try:
+            with open_file(run.piece.file) as file:
+                source = file.fileno()
+                if (
+                    _is_same(os.fstat(source), run.status)
+                    and staging.copy(
+                        path, whole.temporary, run.start, run.size, source, run.piece.offset
+                    )
+                    # It may have been written to meanwhile.
+                    and _is_same(os.fstat(source), run.status)
+                ):
+                    whole.copied.update(run.offsets)
+        except OSError:  # it is read again, or what it should hold is fetched
+            return
+
+    runs = (run for whole in wholes for run in _runs(whole, local))
+    parallel.run(copy, runs, parallel.processors())
+
+
+def _runs(whole: _Whole, local: Mapping[str, LocalPiece]) -> Iterator[_Run]:
+    run: _Run | None = None
+    for offset, chunk in _offsets(whole.entry):
+        piece = local.get(chunk.digest)
+        if run is not None and (piece is None or not run.is_followed_by(piece)):
+            yield run
+            run = None
+        if piece is None or piece.status is None:
+            continue
+        run = run or _Run(whole, offset, piece, piece.status)
+        run.size += chunk.size
+        run.offsets.append(offset)
+    if run is not None:
+        yield run
+
+
+def _offsets(entry: Entry) -> Iterator[tuple[int, Chunk]]:
+    offset = 0
+    for chunk in entry.chunks:
+        yield offset, chunk
+        offset += chunk.size
+
+
+def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Tell whether a file has not been changed between two looks at it."""
+    return (one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino, one.st_dev) == (
+        other.st_size,
+        other.st_mtime_ns,
+        other.st_ctime_ns,
+        other.st_ino,
+        other.st_dev,
+    )
 
 
 def _copy_local(chunks: dict[str, Chunk], local: Mapping[str, LocalPiece], pieces: _Pieces) -> None:
@@ -180,9 +270,10 @@ def _next_is(chunk: Chunk, read: Callable[[int], bytes]) -> bool:
     return len(data) == chunk.size and hashlib.sha256(data).hexdigest() == chunk.digest
 
 
-def pieces_of(root: Path, entry: Entry) -> Iterator[tuple[str, LocalPiece]]:
-    """Yield the chunks of a file that lies here, by digest."""
-    offset = 0
-    for chunk in entry.chunks:
-        yield chunk.digest, LocalPiece(root / entry.path, offset)
-        offset += chunk.size
+def pieces_of(
+    root: Path, entry: Entry, status: os.stat_result | None
+) -> Iterator[tuple[str, LocalPiece]]:
+    """Yield the chunks of a file that lies here, by digest; *status* if it tells so."""
+    file = root / entry.path
+    for offset, chunk in _offsets(entry):
+        yield chunk.digest, LocalPiece(file, offset, status)

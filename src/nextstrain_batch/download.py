@@ -240,8 +240,16 @@ class _Download:
         pieces: dict[str, LocalPiece] = {}
         for entry in self.base.values():
             if any(chunk.digest in needed for chunk in entry.chunks):
-                pieces.update(pieces_of(self._root, entry))
+                pieces.update(pieces_of(self._root, entry, self._status_if_known(entry)))
         return pieces
+
+    def _status_if_known(self, entry: Entry) -> os.stat_result | None:
+        """Return the status of a file if that tells that it holds what *entry* says."""
+        try:
+            status = os.lstat(self._root / entry.path)
+        except OSError:
+            return None
+        return status if self._cache.chunks(entry.path, status) == entry.chunks else None
 
     # --- what is done
 

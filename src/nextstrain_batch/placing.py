@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from nextstrain_batch.store.manifest import Entry
 
+_PIECE = 1024 * 1024
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _OLD = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -99,6 +100,31 @@ class Staging:
             finally:
                 os.close(descriptor)
 
+    def copy(
+        self, path: str, temporary: str, offset: int, size: int, source: int, position: int
+    ) -> bool:
+        """Copy from the open file *source* to a temporary one that is for *path*.
+
+        *size* bytes go from *position* to *offset*. Returns whether there were so many. Raises
+        ``OSError`` when *source* cannot be read.
+        """
+        with _explaining("write", path):
+            descriptor = self._opener(temporary, _OLD, 0o600)
+        try:
+            while size:
+                count = _copy_some(source, position, descriptor, offset, size)
+                if count is None:
+                    data = os.pread(source, min(size, _PIECE), position)
+                    count = len(data)
+                    with _explaining("write", path):
+                        _write(descriptor, data, offset)
+                if not count:
+                    return False
+                position, offset, size = position + count, offset + count, size - count
+        finally:
+            os.close(descriptor)
+        return True
+
     def place(self, entry: Entry, temporary: str) -> os.stat_result:
         """Move a complete file to where *entry* says; return its status there."""
         with _explaining("write", entry.path):
@@ -133,6 +159,20 @@ def _explaining(doing: str, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise failed(doing, path, error) from error
+
+
+def _copy_some(source: int, position: int, descriptor: int, offset: int, size: int) -> int | None:
+    """Have the system copy, which some file systems do without moving a byte.
+
+    Return how many bytes it copied, or None where it cannot do it, or fails: by reading and
+    writing it becomes clear why.
+    """
+    if not hasattr(os, "copy_file_range"):
+        return None
+    try:
+        return os.copy_file_range(source, descriptor, size, position, offset)
+    except OSError:
+        return None
 
 
 def _write(descriptor: int, data: bytes, offset: int) -> None:

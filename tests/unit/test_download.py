@@ -144,6 +144,53 @@ def test_pieces_that_are_here_do_not_travel(run):
     assert run.transport.bytes_fetched < len(BIG) / 4
 
 
+class Openings:
+    """Opens files as ``os.open`` does, counts them, and may do something at each."""
+
+    def __init__(self, at=lambda _number: None):
+        self.count = 0
+        self._at = at
+
+    def __call__(self, path, flags, mode):
+        self.count += 1
+        self._at(self.count)
+        return os.open(path, flags, mode)
+
+
+@pytest.fixture
+def known(run):
+    """A run whose big file was last changed long ago, so that its status tells what it holds."""
+    os.utime(run.user / "data/big", ns=(1001, 1001))
+    run.begin()
+    half = len(BIG) // 2
+    write(run.job, {"data/big": BIG[:half] + b"inserted\n" + BIG[half:]})
+    return run
+
+
+def test_what_a_file_is_known_to_hold_is_copied_in_one_go(known):
+    """A file that is as it was sent is not taken apart to be copied."""
+    openings = Openings()
+    known.end(opener=openings)
+    half = len(BIG) // 2
+    assert (known.user / "data/big").read_bytes() == BIG[:half] + b"inserted\n" + BIG[half:]
+    entries = {entry.path: entry for entry in known.base.entries}
+    # A new file, what comes before the edit, the edit, what comes after it.
+    assert openings.count == 4 < len(entries["data/big"].chunks)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_file_that_changes_while_it_is_copied(known, number):
+    """Whenever a local file changes, what was copied from it is not believed."""
+
+    def change(count):
+        if count == number:
+            (known.user / "data/big").write_bytes(BIG.swapcase())
+
+    known.end(opener=Openings(change))
+    half = len(BIG) // 2
+    assert (known.user / "data/big").read_bytes() == BIG[:half] + b"inserted\n" + BIG[half:]
+
+
 def test_pieces_that_are_not_here_any_more_are_fetched(run):
     """When the local file was edited meanwhile, its pieces are fetched instead."""
     half = len(BIG) // 2
