@@ -148,6 +148,9 @@ def _frames(root: Path) -> Iterator[bytes]:
 
 
 def main() -> None:
+    from nextstrain_batch.garbage import collect_rarely
+
+    collect_rarely()  # as the command and the job do
     step, root, *rest = sys.argv[1:]
     if step == "bound":
         bound(Path(root))

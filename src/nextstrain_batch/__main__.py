@@ -18,6 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.errors import UserError
+from nextstrain_batch.garbage import collect_rarely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +35,7 @@ and what `nextstrain version --verbose` prints.
 
 def main() -> int:
     """Run the program on this process's arguments and streams; return the exit code."""
+    collect_rarely()
     for stream in (sys.stdout, sys.stderr):
         _forgive_undecodable(stream)
     try:

@@ -31,6 +31,7 @@ class StatCache:
 
     def __init__(self, rows: dict[str, Row] | None = None) -> None:
         self._rows = {} if rows is None else rows
+        self._saved_at: Path | None = None
 
     @classmethod
     def load(cls, path: Path) -> StatCache:
@@ -39,15 +40,23 @@ class StatCache:
             document = json.loads(path.read_bytes())
             if (document["format"], document["version"]) != (_FORMAT, _VERSION):
                 return cls()
-            return cls(dict(document["files"]))
+            cache = cls(dict(document["files"]))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return cls()
+        cache._saved_at = path
+        return cache
 
     def save(self, path: Path) -> None:
-        """Write everything to *path*, atomically; raises ``OSError`` where that cannot be."""
+        """Write everything to *path*, atomically; raises ``OSError`` where that cannot be.
+
+        What was loaded from there, or saved, and has not changed since is not written again.
+        """
+        if path == self._saved_at:
+            return
         document = {"format": _FORMAT, "version": _VERSION, "files": self._rows}
         data = json.dumps(document, separators=(",", ":")).encode("ascii")
         atomic.write(path, data)
+        self._saved_at = path
 
     def chunks(self, path: str, status: os.stat_result) -> tuple[Chunk, ...] | None:
         """Return the chunks of the file at *path*, or None where it has to be read."""
@@ -72,14 +81,19 @@ class StatCache:
         """
         tick = _TICK_NS if status.st_mtime_ns % _SECOND_NS else _COARSE_TICK_NS
         if read_ns - tick <= status.st_mtime_ns <= read_ns + _COARSE_TICK_NS:
-            self._rows.pop(path, None)
+            if self._rows.pop(path, None) is not None:
+                self._saved_at = None
             return
         content = [part for chunk in chunks for part in (chunk.digest, chunk.size)]
         self._rows[path] = [*_key(status), content]
+        self._saved_at = None
 
     def keep_only(self, paths: set[str]) -> None:
         """Forget every file that is not among *paths*."""
-        self._rows = {path: row for path, row in self._rows.items() if path in paths}
+        kept = {path: row for path, row in self._rows.items() if path in paths}
+        if len(kept) < len(self._rows):
+            self._saved_at = None
+        self._rows = kept
 
 
 def _key(status: os.stat_result) -> list[int]:

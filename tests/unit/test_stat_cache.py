@@ -65,6 +65,34 @@ def test_whole_seconds_come_from_a_coarse_clock(file):
     assert cache.chunks("file", status) == CHUNKS
 
 
+def test_only_changes_are_written(file, tmp_path):
+    """A cache that is as it was loaded is not written again; any change of it is."""
+    path, status = tmp_path / "cache", file.stat()
+    cache = StatCache()
+    cache.record("file", status, CHUNKS, later(file))
+    cache.record("other", status, CHUNKS, later(file))
+    cache.save(path)
+
+    def written(change):
+        path.write_bytes(saved := path.read_bytes())
+        loaded = StatCache.load(path)
+        change(loaded)
+        path.unlink()
+        loaded.save(path)
+        if is_written := path.exists():
+            loaded.save(tmp_path / "elsewhere")
+            assert (tmp_path / "elsewhere").exists()
+        path.write_bytes(saved)
+        return is_written
+
+    assert not written(lambda _cache: None)
+    assert not written(lambda cache: cache.keep_only({"file", "other", "third"}))
+    assert not written(lambda cache: cache.record("new", status, CHUNKS, status.st_mtime_ns))
+    assert written(lambda cache: cache.keep_only({"file"}))
+    assert written(lambda cache: cache.record("new", status, CHUNKS, later(file)))
+    assert written(lambda cache: cache.record("file", status, CHUNKS, status.st_mtime_ns))
+
+
 def test_names_that_are_not_utf8(file, tmp_path):
     """A name with undecodable bytes survives saving."""
     cache = StatCache()

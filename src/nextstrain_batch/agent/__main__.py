@@ -18,7 +18,9 @@ def _main() -> None:
     signal.signal(signal.SIGTERM, lambda _signum, _frame: os._exit(143))
 
     from nextstrain_batch.agent.main import main
+    from nextstrain_batch.garbage import collect_rarely
 
+    collect_rarely()
     code = main(os.environ, sys.stdout.buffer)
     home = Path(__file__).parent
     if home.name.startswith(TEMPORARY):
