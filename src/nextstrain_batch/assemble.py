@@ -24,8 +24,6 @@ FETCHING = "fetch"
 """The phase that progress is told about; its bytes are uncompressed."""
 
 _WORKERS = 6
-# As much is copied at a time, so that several threads share a big file.
-_RUN = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,6 @@ class _Whole:
 class _Run:
     """Chunks that follow each other in a file in the making, as in one that lies here."""
 
-    whole: _Whole
     start: int
     piece: LocalPiece
     """The first one."""
@@ -67,8 +64,7 @@ class _Run:
 
     def is_followed_by(self, piece: LocalPiece) -> bool:
         """Tell whether a piece comes next."""
-        next_to = (self.piece.file, self.piece.offset + self.size)
-        return self.size < _RUN and next_to == (piece.file, piece.offset)
+        return (self.piece.file, self.piece.offset + self.size) == (piece.file, piece.offset)
 
 
 Place = tuple[_Whole, int]
@@ -153,40 +149,52 @@ class _Pieces:
 def _copy_runs(wholes: Iterable[_Whole], local: Mapping[str, LocalPiece], staging: Staging) -> None:
     """Copy what files here are known to hold, without reading it."""
 
-    def copy(run: _Run) -> None:
-        whole, path = run.whole, run.whole.entry.path
-        with whole.lock:
+    def copy(whole: _Whole) -> None:
+        # One after the other: the system lets only one thread at a time write to a file.
+        for run in _runs(whole.entry, local):
             if not whole.temporary:
-                whole.temporary = staging.create(path)
-        try:
-            with open_file(run.piece.file) as file:
-                source = file.fileno()
-                if (
-                    _is_same(os.fstat(source), run.status)
-                    and staging.copy(
-                        path, whole.temporary, run.start, run.size, source, run.piece.offset
-                    )
-                    # It may have been written to meanwhile.
-                    and _is_same(os.fstat(source), run.status)
-                ):
-                    whole.copied.update(run.offsets)
-        except OSError:  # it is read again, or what it should hold is fetched
-            return
+                whole.temporary = staging.create(whole.entry.path)
+            if _copy_run(run, whole, staging):
+                whole.copied.update(run.offsets)
 
-    runs = (run for whole in wholes for run in _runs(whole, local))
-    parallel.run(copy, runs, parallel.processors())
+    if local:
+        parallel.run(copy, wholes, parallel.processors())
 
 
-def _runs(whole: _Whole, local: Mapping[str, LocalPiece]) -> Iterator[_Run]:
+def _copy_run(run: _Run, whole: _Whole, staging: Staging) -> bool:
+    """Copy a run; return whether it was what it was known to be from beginning to end.
+
+    Where it was not, it is read again, or what it should hold is fetched.
+    """
+    try:
+        with open_file(run.piece.file) as file:
+            source = file.fileno()
+            return (
+                _is_same(os.fstat(source), run.status)
+                and staging.copy(
+                    whole.entry.path,
+                    whole.temporary,
+                    run.start,
+                    run.size,
+                    source,
+                    run.piece.offset,
+                )
+                and _is_same(os.fstat(source), run.status)
+            )
+    except OSError:
+        return False
+
+
+def _runs(entry: Entry, local: Mapping[str, LocalPiece]) -> Iterator[_Run]:
     run: _Run | None = None
-    for offset, chunk in _offsets(whole.entry):
+    for offset, chunk in _offsets(entry):
         piece = local.get(chunk.digest)
         if run is not None and (piece is None or not run.is_followed_by(piece)):
             yield run
             run = None
         if piece is None or piece.status is None:
             continue
-        run = run or _Run(whole, offset, piece, piece.status)
+        run = run or _Run(offset, piece, piece.status)
         run.size += chunk.size
         run.offsets.append(offset)
     if run is not None:
