@@ -128,11 +128,21 @@ class Place:
         """Run a job to its end and return its description."""
         return self.status(self.submit(*command, **request), "SUCCEEDED", "FAILED")
 
+    def after_grace(self, job_id):
+        """Let the half minute pass that an ended job has, and return the job once it is over."""
+
+        def over():
+            # More than once: it begins when the sandbox takes notice.
+            self.advance(31)
+            job = self.job(job_id)
+            return job["status"] in {"FAILED", "SUCCEEDED"} and job
+
+        return self.until(over)
+
     def end(self, job_id):
         """Get rid of a job that a case leaves running or waiting."""
         self.batch.terminate_job(jobId=job_id, reason="the case is over")
-        self.advance(31)
-        self.status(job_id, "FAILED", "SUCCEEDED")
+        self.after_grace(job_id)
 
     def stream(self, name="case"):
         """Make a log stream with a name of its own, and return the name."""

@@ -122,8 +122,7 @@ def timeout(aws):
     job_id = aws.submit("sleep", "1000", **request)
     aws.status(job_id, "RUNNING")
     aws.advance(61)
-    aws.advance(31)
-    job = aws.status(job_id, "FAILED")
+    job = aws.after_grace(job_id)
     assert job["statusReason"] == "Job attempt duration exceeded timeout"
     assert len(job["attempts"]) == 1
 
@@ -150,8 +149,7 @@ def kill(aws):
     _settle()
     aws.batch.terminate_job(jobId=job_id, reason="enough")
     assert aws.job(job_id)["status"] == "RUNNING"
-    aws.advance(31)
-    job = aws.status(job_id, "FAILED")
+    job = aws.after_grace(job_id)
     assert job["container"]["exitCode"] == 128 + signal.SIGKILL
 
 
