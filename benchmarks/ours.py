@@ -41,7 +41,7 @@ def transport(bucket: str) -> Transport:
 
 def send(root: Path, bucket: str, home: Path) -> None:
     """Do what ``nextstrain build`` does up to the input manifest."""
-    import nextstrain_batch.runtimes.aws_batch  # noqa: F401 - its start-up counts
+    import nextstrain_batch.runtimes.aws_batch.gathering  # noqa: F401 - its start-up counts
     from nextstrain_batch.local_state import LocalState
     from nextstrain_batch.pathogen import upload_filter
     from nextstrain_batch.snapshot import take
@@ -97,7 +97,7 @@ def store(root: Path, bucket: str, home: Path) -> None:
 
 def back(root: Path, bucket: str, home: Path) -> None:
     """Do what ``nextstrain build`` does when the job is over."""
-    import nextstrain_batch.runtimes.aws_batch  # noqa: F401 - its start-up counts
+    import nextstrain_batch.runtimes.aws_batch.following  # noqa: F401 - its start-up counts
     from nextstrain_batch.download import download
     from nextstrain_batch.local_state import LocalState
     from nextstrain_batch.pathogen import download_filter

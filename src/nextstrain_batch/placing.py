@@ -10,7 +10,6 @@ import contextlib
 import errno
 import itertools
 import os
-import secrets
 import stat
 import threading
 from typing import TYPE_CHECKING, Self
@@ -62,7 +61,7 @@ class Staging:
     def __init__(self, root: Path, opener: Callable[[str, int, int], int] = os.open) -> None:
         self._root = os.fspath(root)
         self._opener = opener
-        self._token = secrets.token_hex(4)
+        self._token = os.urandom(4).hex()
         self._numbers = itertools.count()
         self._made: set[str] = set()
         self._lock = threading.Lock()

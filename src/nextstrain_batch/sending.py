@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -22,7 +21,7 @@ from nextstrain_batch.store.progress import Meter, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-    from concurrent.futures import Future
+    from concurrent.futures import Future, ThreadPoolExecutor
     from io import FileIO
     from pathlib import Path
     from types import TracebackType
@@ -91,7 +90,7 @@ class Ahead:
         self._filling = packs.Filling()
         self._contents: dict[str, bytes] = {}
         self._codec = zstd.best()
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ahead")
+        self._pool: ThreadPoolExecutor | None = None
         self._pending: deque[Future[Made]] = deque()
         self._made: list[Made] = []
 
@@ -107,7 +106,8 @@ class Ahead:
             if error is None:
                 self._settle(0)
         finally:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            if self._pool is not None:
+                self._pool.shutdown(wait=True, cancel_futures=True)
 
     def add(self, chunk: Chunk, content: bytes) -> None:
         """Take a chunk; may wait until an earlier pack is sent."""
@@ -135,6 +135,10 @@ class Ahead:
         if keys.pack(plan.id) in self._stored:
             return
         self._settle(_AHEAD - 1)
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ahead")
         # Popped, so that what has been compressed is not held any longer.
         read = lambda chunk: contents.pop(chunk.digest)  # noqa: E731
         self._pending.append(

@@ -202,6 +202,8 @@ def execute(
         packs=planned.reused | {each.pack.id: each.pack for each in made},
         locations=planned.locations,
     )
+    # Of one that is known the bytes are, too.
+    manifest = next((known for known in planned.known if known == manifest), manifest)
     return Uploaded(
         manifest,
         packs_sent=len(sent),

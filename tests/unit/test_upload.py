@@ -9,7 +9,7 @@ import pytest
 
 from memory_transport import MemoryTransport
 from nextstrain_batch.errors import PathogenError, UnreachableError
-from nextstrain_batch.store import keys, packs, pins
+from nextstrain_batch.store import codec, keys, packs, pins
 from nextstrain_batch.store.manifest import Manifest
 from nextstrain_batch.upload import execute, plan, read_and_plan
 from trees import fetch, reading, seen, send, snap, upload, write
@@ -52,6 +52,16 @@ def test_nothing_changed(tree, knows):
     assert again.manifest == first.manifest
     assert (again.packs_sent, again.bytes_sent) == (0, 0)
     assert again.packs_reused == first.packs_sent
+
+
+def test_an_unchanged_manifest_is_not_encoded_again(tree):
+    """Where nothing changed since, the manifest is the very one that was known."""
+    transport = MemoryTransport()
+    first = send(tree, transport).manifest
+    known = codec.decode(codec.encode(first))
+    assert send(tree, transport, [known]).manifest is known
+    write(tree, {"new": "file"})
+    assert send(tree, transport, [known]).manifest.encoded is None
 
 
 def test_a_small_edit_sends_one_small_pack(tree):

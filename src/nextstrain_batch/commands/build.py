@@ -8,7 +8,7 @@ The one path, in order; ``--attach`` enters it at ``watch``:
     record      the run, written down before its job exists
     launch      the job
     watch       its states and its log, until it is over
-    outcome     the build's own exit code
+    end         the build's own exit code
     bring_back  the new and changed files
 
 A runtime that works in place takes over after ``find``; ``--dry-run`` shows the plan, and ends.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nextstrain_batch.arguments import Subparsers
     from nextstrain_batch.commands.build_report import Report
     from nextstrain_batch.pathogen import Pathogen
-    from nextstrain_batch.runtimes.aws_batch import AwsBatch, Launched
+    from nextstrain_batch.runtimes.aws_batch.context import Batch, Launched
     from nextstrain_batch.runtimes.options import BuildOptions
     from nextstrain_batch.snakemake import Command
 
@@ -65,21 +65,19 @@ def run(arguments: Namespace) -> int:
         words = program(options, report)
         return local.run(base.Invocation(pathogen, words, options.environment))
 
-    from nextstrain_batch.runtimes.aws_batch import AwsBatch
+    from nextstrain_batch.runtimes.aws_batch.context import Batch, attach_command
 
     assert options.batch is not None
-    batch = AwsBatch.connect(options.batch, settings.home, report.ui)
+    batch = Batch.connect(options.batch, settings.home, report.ui)
     if options.dry_run:
         assert pathogen is not None
         return _show_plan(batch, pathogen, options, report)
-    if options.attach:
-        launched = batch.attach(options.attach)
-        report.attached(launched)
-    else:
+    launched = _attach(batch, options.attach, report) if options.attach else None
+    if launched is None:
         assert pathogen is not None
         launched = _launch(batch, pathogen, options, report)
     if options.detach:
-        report.detached(batch.attach_command(launched, options.directory))
+        report.detached(attach_command(batch, launched.job_id, options.directory))
         return 0
     return _follow(batch, launched, pathogen, options, report)
 
@@ -103,32 +101,49 @@ def program(options: BuildOptions, report: Report) -> tuple[str, ...]:
     return command.words
 
 
-def _show_plan(batch: AwsBatch, pathogen: Pathogen, options: BuildOptions, report: Report) -> int:
+def _show_plan(batch: Batch, pathogen: Pathogen, options: BuildOptions, report: Report) -> int:
     """Tell what would be done."""
     from nextstrain_batch.commands import build_plan
+    from nextstrain_batch.runtimes.aws_batch import gathering
 
     words = program(options, report)
-    gathered = batch.gather(pathogen, options.exclude_from_upload, dry_run=True)
+    gathered = gathering.gather(batch, pathogen, options.exclude_from_upload, dry_run=True)
     build_plan.show(gathered.plan, gathered.left_out, report.ui)
     build_plan.show_job(pathogen, words, options, report.ui)
     return 0
 
 
-def _launch(batch: AwsBatch, pathogen: Pathogen, options: BuildOptions, report: Report) -> Launched:
+def _launch(batch: Batch, pathogen: Pathogen, options: BuildOptions, report: Report) -> Launched:
     """Send the files and submit the job."""
+    from nextstrain_batch.runtimes.aws_batch import gathering
+    from nextstrain_batch.runtimes.aws_batch.context import attach_command
+
     words = program(options, report)
-    gathered = batch.gather(pathogen, options.exclude_from_upload)
+    gathered = gathering.gather(batch, pathogen, options.exclude_from_upload)
     report.sending(pathogen, gathered.plan.snapshot)
-    uploaded = batch.send(gathered.plan)
+    uploaded = gathering.send(batch, gathered.plan)
     report.sent(uploaded)
-    run = batch.record(pathogen, words, uploaded, options)
-    launched = batch.launch(run, pathogen.directory)
-    report.launched(launched, batch.attach_command(launched, options.directory))
+
+    # Imported when the files are there already, and what follows the job when that is queued.
+    from nextstrain_batch.runtimes.aws_batch import launching
+
+    run = launching.record(batch, pathogen, words, uploaded, options)
+    launched = launching.launch(batch, run, pathogen.directory)
+    report.launched(launched, attach_command(batch, launched.job_id, options.directory))
+    return launched
+
+
+def _attach(batch: Batch, job_id: str, report: Report) -> Launched:
+    """Take up a job that exists."""
+    from nextstrain_batch.runtimes.aws_batch import launching
+
+    launched = launching.attach(batch, job_id)
+    report.attached(launched)
     return launched
 
 
 def _follow(
-    batch: AwsBatch,
+    batch: Batch,
     launched: Launched,
     pathogen: Pathogen | None,
     options: BuildOptions,
@@ -136,12 +151,16 @@ def _follow(
 ) -> int:
     """Watch the job to its end, bring its results back and return the build's exit code."""
     from nextstrain_batch.interrupts import Detach, StopWaiting
+    from nextstrain_batch.runtimes.aws_batch import following
+    from nextstrain_batch.runtimes.aws_batch.context import attach_command
     from nextstrain_batch.watch import leading_back
 
-    interrupts = batch.interrupts(launched, detach_on_interrupt=options.detach_on_interrupt)
-    again = batch.attach_command(launched, options.directory)
+    interrupts = following.interrupts_of(
+        batch, launched, detach_on_interrupt=options.detach_on_interrupt
+    )
+    again = attach_command(batch, launched.job_id, options.directory)
     try:
-        for event in batch.watch(launched, interrupts, again, cancel=options.cancel):
+        for event in following.watch(batch, launched, interrupts, again, cancel=options.cancel):
             report.event(event, interrupts)
     except Detach:
         report.detached(again)
@@ -150,9 +169,9 @@ def _follow(
         report.left_ending(again)
         return INTERRUPTED
     with leading_back(again, "What the job has stored stays in the bucket."):
-        outcome = batch.outcome(launched, report.job)
+        outcome = following.end(batch, launched, report.job)
         report.ended(outcome)
         if options.download and pathogen is not None:
-            downloaded = batch.bring_back(launched, outcome, pathogen, options.download)
+            downloaded = following.bring_back(batch, launched, outcome, pathogen, options.download)
             report.brought_back(downloaded, pathogen)
     return outcome.exit_code

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nextstrain_batch.job import Job
     from nextstrain_batch.outcome import Outcome
     from nextstrain_batch.pathogen import Pathogen
-    from nextstrain_batch.runtimes.aws_batch import Launched
+    from nextstrain_batch.runtimes.aws_batch.context import Launched
     from nextstrain_batch.runtimes.options import BuildOptions
     from nextstrain_batch.snapshot import Snapshot
     from nextstrain_batch.ui import Ui

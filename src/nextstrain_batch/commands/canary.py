@@ -13,7 +13,8 @@ from nextstrain_batch.config import Setting
 from nextstrain_batch.errors import UserError
 from nextstrain_batch.pathogen import find
 from nextstrain_batch.runtimes import base
-from nextstrain_batch.runtimes.aws_batch import AwsBatch
+from nextstrain_batch.runtimes.aws_batch import following, gathering, launching
+from nextstrain_batch.runtimes.aws_batch.context import Batch, attach_command
 from nextstrain_batch.runtimes.options import AWS_BATCH, BuildOptions
 
 if TYPE_CHECKING:
@@ -57,17 +58,19 @@ def run(batch: BatchSettings, settings: Settings, ui: Ui, *, skip: bool) -> Find
 def _fly(batch: BatchSettings, settings: Settings, directory: Path, ui: Ui) -> Outcome:
     """Take the steps of a build; what the job says is shown only if it is about waiting."""
     small = replace(batch, cpus=Setting(1), memory_mib=Setting(512))
-    runtime = AwsBatch.connect(small, settings.home, ui)
+    there = Batch.connect(small, settings.home, ui)
     pathogen = find(directory)
-    uploaded = runtime.send(runtime.gather(pathogen, ()).plan)
-    run = runtime.record(pathogen, PROGRAM, uploaded, _options(small, settings, directory))
-    launched = runtime.launch(run, directory)
-    interrupts = runtime.interrupts(launched, detach_on_interrupt=False)
+    uploaded = gathering.send(there, gathering.gather(there, pathogen, ()).plan)
+    options = _options(small, settings, directory)
+    run = launching.record(there, pathogen, PROGRAM, uploaded, options)
+    launched = launching.launch(there, run, directory)
+    interrupts = following.interrupts_of(there, launched, detach_on_interrupt=False)
+    again = attach_command(there, launched.job_id, None)
     job = None
-    for event in runtime.watch(launched, interrupts, runtime.attach_command(launched, None)):
+    for event in following.watch(there, launched, interrupts, again):
         job = getattr(event, "job", None) or job
-    outcome = runtime.outcome(launched, job)
-    runtime.bring_back(launched, outcome, pathogen, True)
+    outcome = following.end(there, launched, job)
+    following.bring_back(there, launched, outcome, pathogen, True)
     return outcome
 
 

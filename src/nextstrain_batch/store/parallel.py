@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -32,6 +32,17 @@ def each(
     is raised in its turn; what has not begun by then never does, and what has begun is waited
     for, so that nothing goes on behind the caller's back.
     """
+    rest = iter(items)
+    for first in rest:
+        yield from _each(function, chain([first], rest), workers)
+
+
+def _each(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    # Not imported where there is nothing to do: threads cost a tenth of our start-up.
+    from concurrent.futures import ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(workers, thread_name_prefix="transfer")
     pending: deque[Future[Result]] = deque()
     try:

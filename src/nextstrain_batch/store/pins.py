@@ -18,7 +18,7 @@ the pin and leaves the packs, or the upload sees the mark and lists when the del
 
 from __future__ import annotations
 
-import secrets
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,7 @@ _POLL = 2.0
 
 def pin(pack_ids: Iterable[str], transport: Transport) -> None:
     """Say that packs are about to be referred to."""
-    transport.put(keys.pin(secrets.token_hex(8)), "\n".join(sorted(pack_ids)).encode())
+    transport.put(keys.pin(os.urandom(8).hex()), "\n".join(sorted(pack_ids)).encode())
 
 
 def pinned(transport: Transport, now: datetime) -> frozenset[str]:

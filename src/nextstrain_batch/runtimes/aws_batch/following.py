@@ -1,0 +1,137 @@
+"""The last steps of a build on AWS Batch: its job until that is over, its end, its results."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.diagnose import Diagnosis
+from nextstrain_batch.download import Downloaded, download
+from nextstrain_batch.events import LogLine
+from nextstrain_batch.interrupts import Interrupts
+from nextstrain_batch.job import UnknownJobError, cancel
+from nextstrain_batch.kept_log import KeptLog, Seen
+from nextstrain_batch.logs import JobLogs
+from nextstrain_batch.outcome import Attempts, Outcome, outcome_of
+from nextstrain_batch.pathogen import download_filter
+from nextstrain_batch.runtimes.aws_batch.context import now, user
+from nextstrain_batch.store import codec, keys
+from nextstrain_batch.watch import follow, leading_back
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nextstrain_batch.events import Event
+    from nextstrain_batch.job import Job
+    from nextstrain_batch.pathogen import Pathogen
+    from nextstrain_batch.runs import Run
+    from nextstrain_batch.runtimes.aws_batch.context import Batch, Launched
+    from nextstrain_batch.store.manifest import Manifest
+    from nextstrain_batch.store.transport import Transport
+
+
+def watch(
+    batch: Batch,
+    launched: Launched,
+    interrupts: Interrupts,
+    again: str,
+    *,
+    cancel: bool = False,
+) -> Iterator[Event]:
+    """Yield what happens to the job until it is over; *cancel* it first, if told to.
+
+    *again* is the command line that takes the watching up. Raises ``Detach`` or ``StopWaiting``
+    when a signal asks for it.
+    """
+    kept = KeptLog(launched.bucket, launched.run.id)
+    if launched.is_forgotten:
+        yield from _kept_lines(kept, Attempts.of(launched.run.id, launched.bucket))
+        return
+    if cancel:
+        with leading_back(again):
+            interrupts.cancel()
+    clock = time.monotonic
+    events = follow(
+        launched.job_id,
+        batch=batch.aws.batch,
+        clock=clock,
+        wait=interrupts.wait,
+        reattach=again,
+        logs=JobLogs(batch.aws.logs, kept, clock=clock, now=now),
+        diagnosis=Diagnosis(batch.aws.batch, clock),
+        just_submitted=launched.is_new,
+    )
+    with interrupts.installed():
+        try:
+            yield from events
+        except UnknownJobError:
+            # Forgotten while this computer slept, say; the bucket remembers longer.
+            if not Attempts.of(launched.run.id, launched.bucket).results:
+                raise
+
+
+def interrupts_of(batch: Batch, launched: Launched, *, detach_on_interrupt: bool) -> Interrupts:
+    """Return what signals do to this job."""
+    return Interrupts(
+        cancel=lambda: cancel(batch.aws.batch, launched.job_id, f"Cancelled by {user()}"),
+        tell=batch.ui.say,
+        on_terminal=sys.stdin is not None and sys.stdin.isatty(),
+        detach_on_interrupt=detach_on_interrupt,
+    )
+
+
+def end(batch: Batch, launched: Launched, job: Job | None) -> Outcome:
+    """Return how a run ended; *job* is the last that was heard of it.
+
+    One that is not over has been forgotten by AWS Batch since.
+    """
+    batch.forget_environment(launched.run, launched.bucket)
+    job = job if job is not None and job.is_over else None
+    return outcome_of(job, Attempts.of(launched.run.id, launched.bucket))
+
+
+def bring_back(
+    batch: Batch,
+    launched: Launched,
+    outcome: Outcome,
+    pathogen: Pathogen,
+    wanted: bool | tuple[str, ...],
+) -> Downloaded | None:
+    """Write the new and changed files that are *wanted*; None when the job stored nothing."""
+    run, bucket = launched.run, launched.bucket
+    output = outcome.attempts.last_output(run.id, bucket)
+    if output is None:
+        return None
+    base = _input(batch, run, bucket, pathogen.root)
+    cache = batch.state.stat_cache(pathogen.root)
+    with batch.ui.progress() as progress:
+        downloaded = download(
+            output,
+            base,
+            bucket,
+            pathogen.root,
+            wanted=download_filter(wanted),
+            run_id=run.id,
+            cache=cache,
+            progress=progress,
+        )
+    batch.state.keep_stat_cache(pathogen.root, cache)
+    batch.state.keep_manifest(pathogen.root, bucket.url, "output", output)
+    return downloaded
+
+
+def _input(batch: Batch, run: Run, bucket: Transport, root: Path) -> Manifest:
+    """Return what the job began with; the bucket need not be asked where this was kept."""
+    digest = run.input_manifest_digest
+    kept = batch.state.manifest(root, bucket.url, "input", digest)
+    return kept or codec.retrieve(bucket, keys.input_manifest(run.id), digest)
+
+
+def _kept_lines(kept: KeptLog, attempts: Attempts) -> Iterator[LogLine]:
+    """Yield the whole log that a run left in the bucket."""
+    for number in sorted(attempts.results):
+        missing = kept.missing(number, Seen())
+        for text in missing.lines if missing else ():
+            yield LogLine(text, None, number)
