@@ -57,6 +57,12 @@ class LocalState:
         with suppress(OSError):  # A full disk here costs the next build some time, no more.
             cache.save(self._snapshot(root))
 
+    def forget_file(self, root: Path, path: str) -> None:
+        """Have the file at *path* below *root* read again: what is known of it is wrong."""
+        cache = self.stat_cache(root)
+        cache.forget(path)
+        self.keep_stat_cache(root, cache)
+
     def manifests(self, root: Path, bucket: str) -> list[Manifest]:
         """Return what is known to be in *bucket* (a URL) of the directory *root*."""
         known = []

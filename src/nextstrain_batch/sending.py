@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
-from nextstrain_batch.snapshot import changed, open_file
+from nextstrain_batch.snapshot import ChangedError, not_read, open_file
 from nextstrain_batch.store import keys, packs, parallel, zstd
 from nextstrain_batch.store.manifest import Pack
 from nextstrain_batch.store.progress import Meter, Progress
@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from nextstrain_batch.store.transport import Transport
     from nextstrain_batch.store.zstd import Codec
 
+READING_AND_SENDING = "stream"
+"""The phase that progress is told about while files are read. Bytes count as done once they are in
+the bucket, or need not be; those that fill no pack, at the end."""
+
 SENDING = "send"
-"""The phase that progress is told about; its bytes are those before compression."""
+"""The phase of what is sent after that; its bytes are those before compression."""
 
 LEVEL = 3
 """Of zstd: on a slow link, bytes matter more than the time to make them fewer."""
@@ -63,10 +67,12 @@ def _make(
 ) -> Made:
     data = packs.build(plan, read, codec, level)
     key = keys.pack(plan.id)
-    was_sent = transport.put(key, data, if_absent=True)
-    # Another version of zstd may have made fewer or more bytes of it.
-    size = len(data) if was_sent else next(transport.list(key)).size
-    return Made(plan, Pack(plan.id, plan.size, size), was_sent)
+    while not transport.put(key, data, if_absent=True):
+        # Somebody else's, of which another version of zstd may have made fewer or more bytes. It
+        # may have expired in between.
+        if (there := next(transport.list(key), None)) is not None:
+            return Made(plan, packs.stored(plan, there.size, transport), was_sent=False)
+    return Made(plan, Pack(plan.id, plan.size, len(data)), was_sent=True)
 
 
 # --- while the files are read ------------------------------------------------------------------
@@ -75,17 +81,24 @@ def _make(
 class Ahead:
     """Sends packs of new chunks while they are read, as far as they fill packs.
 
-    Give it each chunk with its content (``add``); leaving the ``with`` waits for what is on its
-    way. *there* are the digests of chunks that need no sending, *stored* the keys of what the
-    bucket holds. ``add`` and the end of the ``with`` raise the transport's errors.
+    It is a snapshot's sink; leaving the ``with`` waits for what is on its way. *there* are the
+    digests of chunks that need no sending, *stored* the keys of what the bucket holds. ``add`` and
+    the end of the ``with`` raise the transport's errors.
     """
 
     def __init__(
-        self, transport: Transport, there: Collection[str], stored: Collection[str], level: int
+        self,
+        transport: Transport,
+        there: Collection[str],
+        stored: Collection[str],
+        level: int,
+        progress: Progress,
     ) -> None:
         self._transport = transport
         self._stored = stored
         self._level = level
+        self._progress = progress
+        self._meter = Meter(progress, READING_AND_SENDING, 0)
         self._met = set(there)
         self._filling = packs.Filling()
         self._contents: dict[str, bytes] = {}
@@ -105,13 +118,19 @@ class Ahead:
         try:
             if error is None:
                 self._settle(0)
+                self._meter.add(sum(map(len, self._contents.values())))
         finally:
             if self._pool is not None:
                 self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def begin(self, total: int) -> None:
+        """Tell of progress towards *total* bytes."""
+        self._meter = Meter(self._progress, READING_AND_SENDING, total)
+
     def add(self, chunk: Chunk, content: bytes) -> None:
         """Take a chunk; may wait until an earlier pack is sent."""
         if chunk.digest in self._met:
+            self._meter.add(chunk.size)
             return
         self._met.add(chunk.digest)
         full = self._filling.add(chunk)
@@ -133,6 +152,7 @@ class Ahead:
     def _begin(self, plan: packs.Plan) -> None:
         contents = {chunk.digest: self._contents.pop(chunk.digest) for chunk in plan.chunks}
         if keys.pack(plan.id) in self._stored:
+            self._meter.add(plan.size)
             return
         self._settle(_AHEAD - 1)
         if self._pool is None:
@@ -141,14 +161,17 @@ class Ahead:
             self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ahead")
         # Popped, so that what has been compressed is not held any longer.
         read = lambda chunk: contents.pop(chunk.digest)  # noqa: E731
-        self._pending.append(
-            self._pool.submit(_make, plan, read, self._transport, self._codec, self._level)
-        )
+        self._pending.append(self._pool.submit(self._send, plan, read))
 
     def _settle(self, most: int) -> None:
         """Wait until at most so many packs are on their way."""
         while len(self._pending) > most:
             self._made.append(self._pending.popleft().result())
+
+    def _send(self, plan: packs.Plan, read: Callable[[Chunk], bytes]) -> Made:
+        made = _make(plan, read, self._transport, self._codec, self._level)
+        self._meter.add(plan.size)
+        return made
 
 
 # --- out of the files --------------------------------------------------------------------------
@@ -229,10 +252,10 @@ class _Reader:
             file = self._open(place.path)
             file.seek(place.offset)
             data = file.read(chunk.size)
-        except OSError:
-            raise changed(place.path) from None
+        except OSError as error:
+            raise not_read(place.path, error) from None
         if hashlib.sha256(data).hexdigest() != chunk.digest:
-            raise changed(place.path)
+            raise ChangedError(place.path)
         return data
 
     def _open(self, path: str) -> FileIO:

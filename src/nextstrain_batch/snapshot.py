@@ -9,11 +9,10 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import FileIO
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.stat_cache import StatCache
@@ -25,7 +24,7 @@ from nextstrain_batch.store.progress import Meter, Progress, silent
 from nextstrain_batch.walk import Found, refuse, shown, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 __all__ = ["Snapshot", "StatCache", "take"]
@@ -33,20 +32,27 @@ __all__ = ["Snapshot", "StatCache", "take"]
 READING = "read"
 """The phase that progress is told about."""
 
-READING_AND_SENDING = "stream"
-"""The phase, where what is read goes to a sink."""
 
-Sink = Callable[[Chunk, bytes], None]
-"""Is given the chunks that are read, with their content, in the order of the files' paths.
+class Sink(Protocol):
+    """Takes what is read, and tells how far that is: it may be slower than the reading."""
 
-Those of a file that turns out to have changed meanwhile, too; it is then read again.
-"""
+    def begin(self, total: int) -> None:
+        """Take note that some *total* bytes will come; called once, before the first of them."""
+
+    def add(self, chunk: Chunk, content: bytes) -> None:
+        """Take a chunk; they come in the order of the files' paths.
+
+        Those of a file that turns out to have changed meanwhile, too; it is then read again.
+        """
+
 
 _BATCH_FILES = 64
 _BATCH_BYTES = 8 * MAXIMUM
 # A bigger file is read while its pieces are handed on, instead of being held whole.
 _WHOLE = 8 * MAXIMUM
 _TRIES = 3
+# Each one holds a group or two of files; more of them do not read faster than one can send.
+_MOST_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ def take(
     The cache is brought up to date and forgets what was not found. A file that vanishes, keeps
     changing while it is read or cannot be read, and a symlink that loops or leaves the root, is
     handed to *problem* as a ``PathogenError`` and left out if that returns. What is read is given
-    to *sink*. *clock* returns nanoseconds since 1970.
+    to *sink*, which then tells of its progress. *clock* returns nanoseconds since 1970.
     """
     entries: dict[str, Entry] = {}
     unread: list[Found] = []
@@ -87,8 +93,10 @@ def take(
         else:
             entries[each.path] = _file(each, chunks)
     cache.keep_only(set(paths))
-    phase = READING if sink is None else READING_AND_SENDING
-    meter = Meter(progress, phase, sum(each.status.st_size for each in unread))
+    total = sum(each.status.st_size for each in unread)
+    meter = Meter(progress if sink is None else silent, READING, total)
+    if sink is not None:
+        sink.begin(total)
     for outcome in _Reading(root, clock, meter, sink).all(unread):
         if isinstance(outcome, PathogenError):
             problem(outcome)
@@ -183,14 +191,14 @@ class _Reading:
 
     def all(self, unread: list[Found]) -> Iterator[_Read | PathogenError]:
         """Yield what came of reading each file, in order; gives the sink what they hold."""
-        groups = parallel.each(self._group, _batches(unread), parallel.processors())
+        groups = parallel.each(self._group, _batches(unread), _readers())
         for outcome in chain.from_iterable(groups):
             if isinstance(outcome, Found):
                 yield self._big(outcome)
                 continue
             if isinstance(outcome, _Read) and self._sink is not None:
                 for chunk, content in zip(outcome.chunks, outcome.contents, strict=False):
-                    self._sink(chunk, content)
+                    self._sink.add(chunk, content)
             yield outcome
 
     def _group(self, group: list[Found]) -> list[_Read | PathogenError | Found]:
@@ -222,10 +230,10 @@ class _Reading:
         def take(file: FileIO, size: int) -> tuple[Chunk, ...]:
             chunks: list[Chunk] = []
             # Cutting holds Python's lock most of the time and hashing does not.
-            for chunk, content in parallel.each(_named, _pieces(file, size), parallel.processors()):
+            for chunk, content in parallel.each(_named, _pieces(file, size), _readers()):
                 chunks.append(chunk)
                 if self._sink is not None:
-                    self._sink(chunk, content)
+                    self._sink.add(chunk, content)
                 self._meter.add(chunk.size)
             return tuple(chunks)
 
@@ -241,6 +249,10 @@ def _pieces(file: FileIO, size: int) -> Iterator[bytes]:
     # One byte more than is expected shows that a file of one chunk has grown.
     elif content := file.read(size + 1):
         yield content
+
+
+def _readers() -> int:
+    return min(parallel.processors(), _MOST_READERS)
 
 
 def _named(content: bytes) -> tuple[Chunk, bytes]:
@@ -277,30 +289,42 @@ def _read(
                     break
                 chunks = take(file, before.st_size)
                 after = os.fstat(file.fileno())
-        except FileNotFoundError:
-            raise PathogenError(
-                f"The file {shown(path)} vanished while the build directory was read.\n\n"
-                "Some program seems to be at work in it.\n\nTry again when it has finished."
-            ) from None
         except OSError as error:
-            raise unreadable(path, error, "file") from None
+            raise not_read(path, error) from None
         size = sum(chunk.size for chunk in chunks)
-        if (before.st_mtime_ns, before.st_size, size) == (
+        # The times together: the modification time alone can be put back by whoever wrote.
+        if (before.st_mtime_ns, before.st_ctime_ns, before.st_size, size) == (
             after.st_mtime_ns,
+            after.st_ctime_ns,
             after.st_size,
             after.st_size,
         ):
             return _Read(Found(path, after), chunks, began)
-    raise changed(path)
+    raise ChangedError(path)
 
 
-def changed(path: str) -> PathogenError:
-    """Return the error for a file that does not keep still."""
-    return PathogenError(
-        f"The file {shown(path)} changed while it was read.\n\n"
-        "Some program seems to be writing to it.\n\n"
-        "Try again when it has finished, or leave the file out with --exclude-from-upload."
-    )
+class ChangedError(PathogenError):
+    """The file at *path* is not what it was said or found to be a moment ago."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"The file {shown(path)} changed while it was read.\n\n"
+            "Some program seems to be writing to it.\n\n"
+            "Try again when it has finished, or leave the file out with --exclude-from-upload."
+        )
+        self.path = path
+
+
+def not_read(path: str, error: OSError) -> PathogenError:
+    """Return the error for a file that was there a moment ago and cannot be read."""
+    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return PathogenError(
+            f"The file {shown(path)} vanished while the build directory was read.\n\n"
+            "Some program seems to be at work in it.\n\nTry again when it has finished."
+        )
+    if error.errno in {errno.ELOOP, errno.EISDIR}:  # now a symlink, or a directory
+        return ChangedError(path)
+    return unreadable(path, error, "file")
 
 
 def open_file(path: Path) -> FileIO:
@@ -309,4 +333,9 @@ def open_file(path: Path) -> FileIO:
     Does not wait for a writer where the file has become a named pipe.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    return FileIO(os.open(path, flags), "rb")
+    descriptor = os.open(path, flags)
+    try:
+        return FileIO(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)  # a directory, for example
+        raise

@@ -17,9 +17,10 @@ _VERSION = 1
 
 # A write within the same tick of the file system's clock as the reading may leave the
 # modification time as it was. Linux ticks at 1 to 10 ms; a time without a fraction of a
-# second comes from a file system that counts in seconds, or two of them (FAT).
+# second comes from a file system that counts in seconds, or two of them (FAT), and may be a
+# server's, whose clock need not agree with ours to the second.
 _TICK_NS = 20_000_000
-_COARSE_TICK_NS = 2_000_000_000
+_COARSE_TICK_NS = 10_000_000_000
 _SECOND_NS = 1_000_000_000
 
 Row = list[Any]
@@ -77,16 +78,21 @@ class StatCache:
         """Remember the *chunks* of the file at *path*.
 
         *read_ns* is when the reading began, in nanoseconds since 1970. A file that was modified
-        so shortly before that another change might not show is forgotten instead.
+        so shortly before that another change might not show, or after that by its file system's
+        clock, is forgotten instead.
         """
         tick = _TICK_NS if status.st_mtime_ns % _SECOND_NS else _COARSE_TICK_NS
-        if read_ns - tick <= status.st_mtime_ns <= read_ns + _COARSE_TICK_NS:
-            if self._rows.pop(path, None) is not None:
-                self._saved_at = None
+        if read_ns - tick <= status.st_mtime_ns:
+            self.forget(path)
             return
         content = [part for chunk in chunks for part in (chunk.digest, chunk.size)]
         self._rows[path] = [*_key(status), content]
         self._saved_at = None
+
+    def forget(self, path: str) -> None:
+        """Have the file at *path* read again."""
+        if self._rows.pop(path, None) is not None:
+            self._saved_at = None
 
     def keep_only(self, paths: set[str]) -> None:
         """Forget every file that is not among *paths*."""

@@ -107,7 +107,7 @@ def plan(
     *known* manifests tell where chunks may lie already, the preferred ones first. Raises the
     transport's errors.
     """
-    return _plan(snapshot, look(transport, now), known)
+    return _plan(snapshot, transport, look(transport, now), known)
 
 
 def read_and_plan(
@@ -118,19 +118,21 @@ def read_and_plan(
     now: Callable[[], datetime],
     level: int = LEVEL,
     ahead: bool = True,
+    progress: Progress = silent,
 ) -> Plan:
     """Return the plan for the snapshot that *read* takes, after a first look at the bucket.
 
     If *ahead*, what *read* gives to the sink that it is called with is sent meanwhile, as far as
-    it is new and fills packs; else *read* is called with None, and nothing is written. Raises the
-    transport's errors, the bucket's before anything is read, and what *read* raises.
+    it is new and fills packs, and *progress* told of it; else *read* is called with None, and
+    nothing is written. Raises the transport's errors, the bucket's before anything is read, and
+    what *read* raises.
     """
     listing = look(transport, now)
     if not ahead:
-        return _plan(read(None), listing, known)
+        return _plan(read(None), transport, listing, known)
     there = {digest for manifest in known for digest, _ in _stored_chunks(manifest, listing)}
-    with Ahead(transport, there, listing.stored, level) as early:
-        snapshot = read(early.add)
+    with Ahead(transport, there, listing.stored, level, progress) as early:
+        snapshot = read(early)
     made = early.made
     sent = Manifest(
         entries=(),
@@ -138,7 +140,7 @@ def read_and_plan(
         locations={digest: place for each in made for digest, place in each.plan.locations()},
     )
     listing = listing.with_packs(sent.packs.values())
-    planned = _plan(snapshot, listing, (sent, *known))
+    planned = _plan(snapshot, transport, listing, (sent, *known))
     return replace(planned, ahead=made, contents=early.contents)
 
 
@@ -147,14 +149,16 @@ def look(transport: Transport, now: Callable[[], datetime]) -> Listing:
     return Listing(now(), {each.key: each for each in transport.list(keys.PACKS)})
 
 
-def _plan(snapshot: Snapshot, listing: Listing, known: Sequence[Manifest]) -> Plan:
+def _plan(
+    snapshot: Snapshot, transport: Transport, listing: Listing, known: Sequence[Manifest]
+) -> Plan:
     wanted = {chunk.digest: chunk for entry in snapshot.entries for chunk in entry.chunks}
     locations, reused = _reuse(wanted, known, listing)
     new: list[packs.Plan] = []
     for pack in packs.plan(chunk for digest, chunk in wanted.items() if digest not in locations):
         locations |= pack.locations()
         if there := listing.stored.get(keys.pack(pack.id)):
-            reused[pack.id] = Pack(pack.id, pack.size, there.size)
+            reused[pack.id] = packs.stored(pack, there.size, transport)
         else:
             new.append(pack)
     written = {pack_id: listing.stored[keys.pack(pack_id)].modified for pack_id in reused}

@@ -142,13 +142,13 @@ def to(server):
 def test_tls(tls, certificate):
     """TLS works with whom is trusted, on a connection that was closed meanwhile, too."""
     connections = Connections(to(tls), lambda: ssl.create_default_context(cafile=certificate))
-    assert connections.ask("GET", "/", {}, b"").body == b"content"
+    assert connections.ask("GET", "/", dict, b"").body == b"content"
     time.sleep(0.05)
-    assert connections.ask("GET", "/", {}, b"").body == b"x"
+    assert connections.ask("GET", "/", dict, b"").body == b"x"
 
 
 def test_tls_with_a_stranger(tls):
     """A certificate that nobody vouches for is not accepted."""
     with pytest.raises(BrokenError, match="self-signed") as broken:
-        Connections(to(tls)).ask("GET", "/", {}, b"")
+        Connections(to(tls)).ask("GET", "/", dict, b"")
     assert broken.value.phase == "connecting"

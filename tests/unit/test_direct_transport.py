@@ -45,6 +45,17 @@ def test_an_answer_that_breaks_off_is_asked_for_again(serve, made, waits):
     assert server.asked[2].headers["Range"] == "bytes=5-11"
 
 
+def test_what_is_sent_again_is_signed_again(serve, made, waits):
+    """A connection that was lost while the computer slept costs no request its signature."""
+    hours = iter(datetime(2026, 11, 23, hour, tzinfo=UTC) for hour in range(3))
+    server = serve((200,), drop, (200,))
+    transport = made(server, now=lambda: next(hours))
+    transport.put("first", b"x")
+    transport.put("second", b"x")
+    times = [each.headers["X-Amz-Date"][9:11] for each in server.asked]
+    assert (times, waits) == (["00", "01", "02"], [])
+
+
 @pytest.mark.parametrize(
     ("step", "cause"),
     [(cut_body, boto.IncompleteReadError), (drop, boto.ConnectionClosedError)],

@@ -6,6 +6,7 @@ from pathlib import Path
 from nextstrain_batch.local_state import LocalState
 from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store import codec
+from nextstrain_batch.store.chunks import chunk_of
 from nextstrain_batch.store.manifest import Entry, Manifest
 
 ROOT = Path("/somewhere/zika")
@@ -24,6 +25,18 @@ def test_manifests_are_kept_by_directory_and_bucket(tmp_path):
     assert state.manifests(ROOT, BUCKET) == [manifest("out"), manifest("in")]
     assert state.manifests(ROOT, "s3://other") == []
     assert state.manifests(ROOT / "other", BUCKET) == []
+
+
+def test_a_file_that_is_not_as_remembered(tmp_path):
+    """What is known of one file can be forgotten; it is read again, the others are not."""
+    (tmp_path / "file").write_text("content")
+    status, state, cache = (tmp_path / "file").stat(), LocalState(tmp_path / "home"), StatCache()
+    for path in ("wrong", "right"):
+        cache.record(path, status, (chunk_of(b"content"),), status.st_mtime_ns + 10**9)
+    state.keep_stat_cache(ROOT, cache)
+    state.forget_file(ROOT, "wrong")
+    assert state.stat_cache(ROOT).chunks("wrong", status) is None
+    assert state.stat_cache(ROOT).chunks("right", status) is not None
 
 
 def test_damage_costs_time_only(tmp_path):

@@ -57,6 +57,43 @@ def test_unchanged_files_are_not_read(tmp_path):
     assert read == [(0, 3), (3, 3)]
 
 
+def test_a_time_that_is_put_back_hides_no_change(tmp_path):
+    """A big file that is written to while it is read is read again, whatever its time says."""
+    file, met = tmp_path / "file", []
+    content = b"".join(b"%d\n" % number for number in range(2_000_000))
+    file.write_bytes(content)
+    status = file.stat()
+
+    class Writer:
+        def begin(self, total):
+            assert total == len(content)
+
+        def add(self, chunk, _content):
+            if not met:
+                with file.open("r+b") as opened:
+                    opened.write(b"9")
+                    opened.seek(-2, os.SEEK_END)
+                    opened.write(b"8")
+                os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+            met.append(chunk)
+
+    taken = snapshot.take(tmp_path, walk(tmp_path, everything), StatCache(), sink=Writer())
+    assert by_path(taken)["file"].chunks == by_path(snap(tmp_path))["file"].chunks
+    assert len(met) == 2 * len(by_path(taken)["file"].chunks)
+
+
+def test_a_file_that_became_a_directory(tmp_path):
+    """It is said to have changed, and no descriptor stays open."""
+    before = len(list(Path("/dev/fd").iterdir()))
+    (tmp_path / "file").write_text("content")
+    found = list(walk(tmp_path, everything))
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").mkdir()
+    with pytest.raises(PathogenError, match="'file' changed"):
+        snapshot.take(tmp_path, found, StatCache())
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
 def test_a_write_in_the_same_tick_is_not_missed(tmp_path):
     """A file that changes right after it was read, size and time as before, is read again."""
     file, cache = tmp_path / "file", StatCache()

@@ -61,8 +61,25 @@ def test_whole_seconds_come_from_a_coarse_clock(file):
     cache, status = StatCache(), file.stat()
     cache.record("file", status, CHUNKS, 2 * SECOND)
     assert cache.chunks("file", status) is None
-    cache.record("file", status, CHUNKS, 4 * SECOND)
+    cache.record("file", status, CHUNKS, 12 * SECOND)
     assert cache.chunks("file", status) == CHUNKS
+
+
+def test_a_time_that_has_not_come_yet(file):
+    """A file from a clock that is ahead may change again without its time showing it."""
+    cache, status = StatCache(), file.stat()
+    cache.record("file", status, CHUNKS, status.st_mtime_ns - 5 * SECOND)
+    assert cache.chunks("file", status) is None
+
+
+def test_what_is_forgotten_is_read_again(file, tmp_path):
+    """A row that turned out to be wrong goes for good."""
+    cache = StatCache()
+    cache.record("file", file.stat(), CHUNKS, later(file))
+    cache.save(tmp_path / "cache")
+    cache.forget("file")
+    cache.save(tmp_path / "cache")
+    assert StatCache.load(tmp_path / "cache").chunks("file", file.stat()) is None
 
 
 def test_only_changes_are_written(file, tmp_path):

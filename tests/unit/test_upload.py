@@ -8,7 +8,7 @@ import time
 import pytest
 
 from memory_transport import MemoryTransport
-from nextstrain_batch.errors import PathogenError, UnreachableError
+from nextstrain_batch.errors import CorruptError, PathogenError, UnreachableError
 from nextstrain_batch.store import codec, keys, packs, pins
 from nextstrain_batch.store.manifest import Manifest
 from nextstrain_batch.upload import execute, plan, read_and_plan
@@ -236,7 +236,8 @@ def test_a_file_that_is_not_any_more_what_was_read(tree, spoil):
         file.unlink()
         if spoil == "replace":
             file.symlink_to("051")
-    with pytest.raises(PathogenError, match="'data/050' changed"):
+    what = "vanished" if spoil == "remove" else "changed"
+    with pytest.raises(PathogenError, match=f"'data/050' {what}"):
         upload(taken, transport, now=transport.clock)
     for key, data in transport.objects.items():
         assert key.startswith("packs/")
@@ -267,6 +268,54 @@ def test_progress_adds_up(tree):
     assert (phase, done) == ("send", total)
     assert total == sum(plan.size for plan in packs.plan(dict.fromkeys(
         chunk for entry in snap(tree).entries for chunk in entry.chunks)))  # fmt: skip
+
+
+def test_progress_counts_what_has_arrived(big):
+    """While files are read, bytes are done when the bucket has them, and at the end all are."""
+    told, arrived = [], []
+
+    def note(verb, _key):
+        if verb == "put":
+            arrived.append(told[-1][1])
+
+    transport = MemoryTransport(before=note)
+    read_and_plan(
+        reading(big), transport, now=transport.clock, progress=lambda *step: told.append(step)
+    )
+    assert arrived[0] == 0
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert {phase for phase, _, _ in told} == {"stream"}
+    assert told[-1][1] == told[-1][2] == sum(each.size for each in snap(big).entries)
+
+
+def test_an_object_that_cannot_be_a_pack(tree):
+    """An empty object where a pack should be is named, instead of being relied on."""
+    transport = MemoryTransport()
+    first = send(tree, transport)
+    key = keys.pack(next(iter(first.manifest.packs)))
+    transport.objects[key] = b""
+    with pytest.raises(CorruptError, match=f"{key} is damaged: It has 0 bytes"):
+        send(tree, transport)
+
+
+def test_somebody_elses_pack_that_vanishes(tree):
+    """A pack that is there when it is written, and gone when it is looked at, is written again."""
+    transport, gone = MemoryTransport(), []
+
+    def vanish(verb, key):
+        if verb == "list" and key != keys.PACKS and not gone:
+            gone.append(key)
+            del transport.objects[key]
+
+    elsewhere = MemoryTransport()
+    send(tree, elsewhere)
+    planned = plan(snap(tree), transport, now=transport.clock)
+    transport.objects |= elsewhere.objects
+    transport.modified |= elsewhere.modified
+    transport.before = vanish
+    uploaded = execute(planned, transport, now=transport.clock)
+    assert gone
+    assert (uploaded.packs_sent, transport.objects) == (1, elsewhere.objects)
 
 
 def test_several_known_manifests(tree):
@@ -393,13 +442,17 @@ def test_a_file_that_changes_while_it_is_sent_ahead(big):
     """A big file that changes between its pieces is read again; what is sent is what is there."""
     transport, before = MemoryTransport(), (big / "2/file").read_bytes()
 
-    def read(sink):
-        def change(chunk, content):
+    class Changing:
+        def __init__(self, sink):
+            self.sink, self.begin = sink, sink.begin
+
+        def add(self, chunk, content):
             if before.startswith(content) and (big / "2/file").stat().st_size > 21_000_000:
                 write(big, {"2/file": noise(50, 21_000_000)})
-            sink(chunk, content)
+            self.sink.add(chunk, content)
 
-        return reading(big)(change)
+    def read(sink):
+        return reading(big)(Changing(sink))
 
     planned = read_and_plan(read, transport, now=transport.clock)
     fetch(execute(planned, transport, now=transport.clock).manifest, transport, big.parent / "x")

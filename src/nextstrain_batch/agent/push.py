@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.errors import PathogenError
-from nextstrain_batch.snapshot import take
+from nextstrain_batch.snapshot import ChangedError, take
 from nextstrain_batch.store import codec, keys
 from nextstrain_batch.upload import execute, read_and_plan
 from nextstrain_batch.walk import never_travels, walk
@@ -81,8 +81,11 @@ def store_files(
             # The run's own are kept: so a job that is being ended never waits for a pruning.
             kept = fetched.manifest.packs.keys()
             uploaded = execute(planned, transport, kept=kept, now=now, level=LEVEL)
-        except PathogenError:
-            # Something that outlived the program wrote to a file between reading and sending.
+        except PathogenError as error:
+            # Something that outlived the program wrote to a file between reading and sending; or
+            # what is remembered of it is not right.
+            if isinstance(error, ChangedError):
+                fetched.cache.forget(error.path)
             if not tries_left:
                 raise
         else:

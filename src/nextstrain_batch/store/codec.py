@@ -99,6 +99,11 @@ def _encode(manifest: Manifest) -> bytes:
         "entries": entries,
     }
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    if len(text) > LIMIT:
+        raise StoreError(
+            f"The list of files takes {len(text)} bytes, and {LIMIT} are allowed.\n\n"
+            "Some five million files fit.\n\nLeave some out with --exclude-from-upload."
+        )
     return seekable.compress(zstd.best(), text, _LEVEL)
 
 

@@ -107,6 +107,16 @@ def _ends_pack(chunk: Chunk) -> bool:
     return int(chunk.digest[:8], 16) * _SPREAD < chunk.size << 32
 
 
+def stored(plan: Plan, size: int, transport: Transport) -> Pack:
+    """Return the pack that the bucket holds by the name of *plan*, in an object of *size* bytes.
+
+    Raises ``CorruptError`` where that is too small to be one: whoever relied on it would fail.
+    """
+    if size <= seekable.SMALLEST:
+        raise _damaged(transport, plan.id, f"It has {size} bytes.")
+    return Pack(plan.id, plan.size, size)
+
+
 def build(plan: Plan, read: Callable[[Chunk], bytes], codec: Codec, level: int) -> bytes:
     """Return the bytes of the pack; ``read(chunk)`` returns the chunk's content, verified."""
     writer = seekable.Writer(codec, level)
@@ -136,12 +146,16 @@ def fetch(
     try:
         yield from _fetch(transport, pack, sorted(wanted, key=lambda each: each.offset), codec)
     except CorruptError as error:
-        raise CorruptError(
-            f"The pack {transport.url}/{keys.pack(pack.id)} is damaged: {error}\n\n"
-            "The object may have been overwritten, or written by something else than this "
-            "program.\n\n"
-            f"Delete it and send the build again: aws s3 rm {transport.url}/{keys.pack(pack.id)}"
-        ) from None
+        raise _damaged(transport, pack.id, str(error)) from None
+
+
+def _damaged(transport: Transport, pack_id: str, why: str) -> CorruptError:
+    url = f"{transport.url}/{keys.pack(pack_id)}"
+    return CorruptError(
+        f"The pack {url} is damaged: {why}\n\n"
+        "The object may have been overwritten, or written by something else than this program.\n\n"
+        f"Delete it and send the build again: aws s3 rm {url}"
+    )
 
 
 def _fetch(

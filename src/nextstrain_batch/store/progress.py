@@ -31,6 +31,8 @@ class Meter:
 
     def add(self, count: int) -> None:
         """Add *count* bytes."""
+        if not self._total:
+            return
         with self._lock:
             # A file may have grown since it was counted, or is read again.
             self._done = min(self._done + count, self._total)

@@ -39,6 +39,10 @@ _CHECKSUMS = 0x80
 _RESERVED = 0x7C
 
 
+SMALLEST = _HEADER.size + _FOOTER.size
+"""The bytes of an object without a frame: no object that holds anything has so few."""
+
+
 class Writer:
     """Makes one object of the seekable format, holding only its compressed bytes."""
 

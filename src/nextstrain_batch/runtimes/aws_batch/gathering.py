@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nextstrain_batch.pathogen import LeftOut, UploadFilter
 from nextstrain_batch.runtimes.aws_batch.context import now
-from nextstrain_batch.snapshot import Sink, Snapshot, take
+from nextstrain_batch.snapshot import ChangedError, Sink, Snapshot, take
 from nextstrain_batch.upload import Plan, Uploaded, execute, read_and_plan
 from nextstrain_batch.walk import walk
 
@@ -47,7 +47,9 @@ def gather(
             return take(root, walk(root, skip), cache, sink=sink, progress=progress)
 
         known = batch.state.manifests(root, bucket.url)
-        planned = read_and_plan(read, bucket, known=known, now=now, ahead=not dry_run)
+        planned = read_and_plan(
+            read, bucket, known=known, now=now, ahead=not dry_run, progress=progress
+        )
     batch.state.keep_stat_cache(root, cache)
     return Gathered(planned, tuple(skip.left_out))
 
@@ -57,7 +59,11 @@ def send(batch: Batch, planned: Plan) -> Uploaded:
     bucket = batch.bucket
     with batch.ui.progress() as progress:
         pause = _pause_for_pruning(batch.ui)
-        uploaded = execute(planned, bucket, now=now, pause=pause, progress=progress)
+        try:
+            uploaded = execute(planned, bucket, now=now, pause=pause, progress=progress)
+        except ChangedError as error:
+            batch.state.forget_file(planned.snapshot.root, error.path)
+            raise
     batch.state.keep_manifest(planned.snapshot.root, bucket.url, "input", uploaded.manifest)
     return uploaded
 

@@ -68,11 +68,14 @@ class Connections:
         self._context: ssl.SSLContext | None = None
         weakref.finalize(self, _close_all, self._idle)
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def ask(
+        self, method: str, target: str, headers: Callable[[], Mapping[str, str]], body: bytes
+    ) -> Answer:
         """Send a request and return the whole answer to it, or raise ``BrokenError``.
 
         The server may close a connection that nobody uses at any moment. Where that shows only
-        now, the request is sent again at once, on a new connection.
+        now, the request is sent again at once, on a new connection. *headers* is called each
+        time: hours may have passed while this computer slept, and a signature is good for minutes.
         """
         with self._lock:
             connection = self._idle.pop() if self._idle else None
@@ -90,13 +93,13 @@ class Connections:
         connection: HTTPConnection,
         method: str,
         target: str,
-        headers: Mapping[str, str],
+        headers: Callable[[], Mapping[str, str]],
         body: bytes,
     ) -> Answer:
         is_reusable = False
         phase: Phase = "waiting"
         try:
-            response = _sent(connection, method, target, headers, body)
+            response = _sent(connection, method, target, headers(), body)
             phase = "reading"
             content = response.read()
             is_reusable = not response.will_close

@@ -177,15 +177,12 @@ class DirectTransport:
 
     def _ask_once(self, request: Request, line: _Line) -> Answer:
         place = line.place
-        headers = signed(
-            request,
-            place.host,
-            _path(request, place),
-            place.region,
-            self._credentials(),
-            self._now(),
-        )
-        headers["user-agent"] = f"nextstrain-batch/{__version__}"
+
+        def headers() -> dict[str, str]:
+            path, who, now = _path(request, place), self._credentials(), self._now()
+            fields = signed(request, place.host, path, place.region, who, now)
+            return {**fields, "user-agent": f"nextstrain-batch/{__version__}"}
+
         answer = line.connections.ask(
             request.method, _target(request, place), headers, request.body
         )
