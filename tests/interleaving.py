@@ -3,19 +3,23 @@
 import threading
 from datetime import timedelta
 
-PRUNER_SLEEPS = timedelta(minutes=20)
-"""The longest that a pruning is taken to be away between two of its requests."""
+from nextstrain_batch.errors import CredentialsError
+from nextstrain_batch.store import pins
+
 UPLOADER_SLEEPS = timedelta(hours=5)
+"""The longest that an upload is taken to be away between two of its requests."""
 
 
 class Stage:
     """Lets one actor at a time make one request; *choices* say who, and how much time passes.
 
     ``choices`` yields pairs of a number, which picks among those that wait, and a timedelta.
+    *skews* are by how much the actors' clocks are fast, by the actors' names.
     """
 
-    def __init__(self, bucket, choices):
+    def __init__(self, bucket, choices, skews=None):
         self.bucket = bucket
+        self.skews = skews or {}
         self._choices = iter(choices)
         self._condition = threading.Condition()
         self._waiting = {}
@@ -95,8 +99,8 @@ class Stage:
     def _pass_time(self, time):
         """Let time pass, within what the protocol takes for granted of those that are at work."""
         for name in self._alive:
-            limit = PRUNER_SLEEPS if name.startswith("prune") else UPLOADER_SLEEPS
-            time = min(time, limit - (self.bucket.now - self._idle_since[name]))
+            if not name.startswith("prune"):  # which may be away for as long as it will
+                time = min(time, UPLOADER_SLEEPS - (self.bucket.now - self._idle_since[name]))
         self.bucket.now += max(time, timedelta(0))
 
 
@@ -109,10 +113,23 @@ class View:
         self.url = stage.bucket.url
 
     def clock(self):
-        return self._stage.bucket.now
+        return self._stage.bucket.now + self._stage.skews.get(self._name, timedelta(0))
 
     def list(self, prefix):
         return iter(self._turn(lambda: list(self._stage.bucket.list(prefix))))
+
+    def delete(self, key, *, may=None):
+        """Date the request, ask, and send it: S3 refuses what comes too long after its date."""
+        date = self.clock()
+        if may is not None and not may():
+            return False
+
+        def arrive():
+            if abs(self._stage.bucket.now - date) > pins.SIGNED:
+                raise CredentialsError("The difference between the times is too large.")
+            return self._stage.bucket.delete(key)
+
+        return self._turn(arrive if may else lambda: self._stage.bucket.delete(key))
 
     def pause(self, _seconds):
         """Sleep: another actor may move meanwhile."""

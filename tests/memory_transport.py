@@ -62,11 +62,14 @@ class MemoryTransport:
         self._there(key)
         self.modified[key] = self.now
 
-    def delete(self, key):
+    def delete(self, key, *, may=None):
         self._ask("delete", key)
+        if may is not None and not may():
+            return False
         with self._lock:
             self.objects.pop(key, None)
             self.modified.pop(key, None)
+        return True
 
     # --- for tests
 

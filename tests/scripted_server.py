@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         step = self.server.script.pop(0)
         step(self) if callable(step) else self.answer(*step)
 
-    do_PUT = do_DELETE = do_GET  # noqa: N815 - the base class's names
+    do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the base class's names
 
     def answer(self, status, body=b"", **headers):
         self.send_response(status)

@@ -41,6 +41,9 @@ class HelpFormatter(argparse.HelpFormatter):
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that can leave the rest of the line to another program.
 
+    A subcommand's parser itself refuses words that it does not know, with the usage of the
+    subcommand; argparse's leaves that to the parser at the top.
+
     With *program_arguments*, the first word that is neither an option nor an option's value ends
     the options: it becomes ``directory``, and the words after it become the list
     ``program_arguments``, untouched, even where they look like options of ours. argparse's own
@@ -64,10 +67,13 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace | N, list[str]]:
         """Parse the words up to the directory; the others wait in ``program_arguments``."""
         if not self.program_arguments or args is None:
-            return super().parse_known_args(args, namespace)
-        options, rest = self._split(list(args))
-        found, extra = super().parse_known_args(options, namespace)
-        vars(found).update(directory=rest[0] if rest else None, program_arguments=rest[1:])
+            found, extra = super().parse_known_args(args, namespace)
+        else:
+            options, rest = self._split(list(args))
+            found, extra = super().parse_known_args(options, namespace)
+            vars(found).update(directory=rest[0] if rest else None, program_arguments=rest[1:])
+        if extra:
+            self.error(f"unrecognized arguments: {' '.join(extra)}")
         return found, extra
 
     def _split(self, words: list[str]) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ from nextstrain_batch.errors import CorruptError, MissingObjectError, StoreError
 from nextstrain_batch.store import codec, keys, parallel, pins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from nextstrain_batch.runs import Run
@@ -61,7 +61,7 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything of ours in a bucket, as it was listed."""
+    """Everything in a bucket, as it was listed; ours, but for ``foreign``."""
 
     taken: datetime
     """Before anything was listed."""
@@ -74,6 +74,8 @@ class Inventory:
     """The oldest first."""
     pinned: frozenset[str]
     """The ids of packs that uploads are about to refer to."""
+    foreign: tuple[StoredObject, ...] = ()
+    """What lies among ours and is somebody else's: nothing is done to it."""
 
     def stored(self, pack_ids: Iterable[str]) -> int:
         """Return the bytes of those of the packs that are there."""
@@ -106,23 +108,33 @@ class Surveyor:
 
     def take(self) -> Inventory:
         """Take one. Raises the transport's errors."""
-        list_all = self._transport.list
+        foreign: list[StoredObject] = []
+
+        def ours(prefix: str) -> Iterator[StoredObject]:
+            for each in self._transport.list(prefix):
+                if keys.is_ours(each.key):
+                    yield each
+                else:
+                    foreign.append(each)
+
         taken = self._now()
         # The order matters to pruning: packs before what may refer to them (``pins.py``).
-        packs = {each.key.removeprefix(keys.PACKS): each for each in list_all(keys.PACKS)}
-        notes = (*list_all(keys.PINS), *list_all(keys.PRUNES))
+        packs = {each.key.removeprefix(keys.PACKS): each for each in ours(keys.PACKS)}
+        agents = tuple(ours(keys.AGENTS))
+        notes = (*ours(keys.PINS), *ours(keys.PRUNES))
         pinned = pins.pinned(self._transport, taken)
         objects: dict[str, list[StoredObject]] = defaultdict(list)
-        for each in list_all(keys.RUNS):
+        for each in ours(keys.RUNS):
             objects[keys.run_of(each.key)].append(each)
         found = parallel.each(self._run, objects.items(), _WORKERS)
         return Inventory(
             taken=taken,
             packs=packs,
-            agents=tuple(list_all(keys.AGENTS)),
+            agents=agents,
             notes=notes,
             runs=tuple(sorted(found, key=lambda run: (run.created, run.id))),
             pinned=pinned,
+            foreign=tuple(foreign),
         )
 
     def _run(self, listed: tuple[str, list[StoredObject]]) -> StoredRun:

@@ -113,6 +113,7 @@ def test_usage(nextstrain, pathogen, bucket):
     assert shown.returncode == 0, shown.stderr
     for run in found["runs"]:
         assert run["id"] in shown.stdout
+        assert run["job_id"] in shown.stdout
 
 
 def test_prune(nextstrain, pathogen, bucket):
@@ -145,6 +146,7 @@ def test_prune_leaves_what_runs(nextstrain, pathogen, bucket):
     assert detached.returncode == 0, detached.stderr
     prune = nextstrain("storage", "prune", "--sandbox", *bucket, "--older-than", "0", "--yes")
     assert "Nothing to remove" in prune.stdout, prune.stdout + prune.stderr
+    assert "Left alone, as their jobs go on, or may: 1 run." in prune.stdout
     attach = detached.stdout.splitlines()[-1].split()[1:]
     assert nextstrain(*attach).returncode == 0
     assert (pathogen / "out").read_text() == "kept\n"
@@ -167,4 +169,5 @@ def test_a_bucket_is_needed(no_sandbox):
     """Without a bucket there is nothing to look at, and the ways to name one are told."""
     done = no_sandbox("storage", "usage")
     assert done.returncode == 1
+    assert "no S3 bucket that builds are sent through" in done.stderr
     assert "--aws-batch-s3-bucket" in done.stderr

@@ -10,8 +10,10 @@ from nextstrain_batch.account.checks import Subject, Verdict, check
 from nextstrain_batch.account.checks.access import Attempt, Permissions, tried
 from nextstrain_batch.account.checks.computing import allowed
 from nextstrain_batch.account.checks.network import reach
+from nextstrain_batch.account.checks.storage import expiring
 from nextstrain_batch.account.place import Place
 from nextstrain_batch.config import BucketUrl
+from nextstrain_batch.store.pins import EXPIRY
 
 DENIED = client_error("AccessDenied", "denied", "GetBucketPolicy", 403)
 WHO = {
@@ -91,6 +93,82 @@ def test_no_bucket_is_a_failure_with_the_way_out():
     found = {each.part: each for each in check(subject(DENIED, bucket=None))}
     assert found["bucket"].verdict is Verdict.FAILED
     assert "nextstrain setup aws-batch" in found["bucket"].remedy
+
+
+LEAST = EXPIRY.days
+ENDS = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
+PREFIXED = "s3://our-jobs/builds"
+
+
+def rule(days=LEAST, *, name="theirs", status="Enabled", uploads=False, **limits):
+    expiration = {"Expiration": {"Days": days} if isinstance(days, int) else days}
+    return {"ID": name, "Status": status, **expiration, **(ENDS if uploads else {}), **limits}
+
+
+def limited(days, **limits):
+    """Return a rule for some objects, and ours for all."""
+    return [rule(days, Filter=limits), rule(uploads=True, name="all", Filter={"Prefix": ""})]
+
+
+def expiry(bucket, rules):
+    """Return what is found of the expiry of a bucket with these rules."""
+    s3 = Service(DENIED, get_bucket_lifecycle_configuration={"Rules": rules})
+    return next(each for each in expiring(subject(DENIED, bucket=bucket, s3=s3)))
+
+
+@pytest.mark.parametrize(
+    ("bucket", "rules"),
+    [
+        ("s3://our-jobs", [rule(uploads=True, Filter={})]),
+        ("s3://our-jobs", [rule(LEAST + 60, uploads=True, Prefix="")]),
+        (PREFIXED, [rule(uploads=True, Filter={"Prefix": "builds/"})]),
+        (PREFIXED, limited(1, Prefix="photos/")),
+        (PREFIXED, limited(1, Prefix="packs/")),
+        ("s3://our-jobs", limited(1, Prefix="photos/")),
+        ("s3://our-jobs", limited(1, Tag={"Key": "scratch", "Value": "yes"})),
+        ("s3://our-jobs", limited(1, And={"Prefix": "", "Tags": [{"Key": "a", "Value": "b"}]})),
+        ("s3://our-jobs", limited({"ExpiredObjectDeleteMarker": True}, Prefix="")),
+        ("s3://our-jobs", [rule(1, status="Disabled"), rule(uploads=True)]),
+    ],
+)
+def test_an_expiry_that_builds_can_rely_on(bucket, rules):
+    """Rules that remove ours late enough, and others that are about other objects, are fine."""
+    assert expiry(bucket, rules).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("bucket", "rules", "days", "mends"),
+    [
+        ("s3://our-jobs", [rule(7, uploads=True, Filter={"Prefix": ""})], 7, True),
+        ("s3://our-jobs", [rule(LEAST - 1, uploads=True)], LEAST - 1, True),
+        ("s3://our-jobs", limited({"Date": "2026-01-01"}, Prefix=""), 0, True),
+        ("s3://our-jobs", limited(7, Prefix="packs/"), 7, False),
+        ("s3://our-jobs", limited(7, Prefix="packs/ab"), 7, False),
+        ("s3://our-jobs", limited(7, Prefix="r"), 7, False),
+        ("s3://our-jobs", limited(7, ObjectSizeGreaterThan=1000000), 7, False),
+        ("s3://our-jobs", limited(7, And={"Prefix": "packs/", "ObjectSizeLessThan": 9}), 7, False),
+        (PREFIXED, limited(7, Prefix="builds/agents/"), 7, False),
+        (PREFIXED, [rule(7, Prefix="b"), rule(uploads=True)], 7, False),
+    ],
+)
+def test_an_expiry_that_is_too_early(bucket, rules, days, mends):
+    """A rule that removes what a waiting job needs is a failure, with its name and a way out.
+
+    Setup changes none that is about some objects only.
+    """
+    found = expiry(bucket, rules)
+    assert found.verdict is Verdict.FAILED
+    for part in ("rule theirs ", f"after {days} days", f"rely on {LEAST}"):
+        assert part in found.detail
+    assert (f"setup aws-batch --expire-days={LEAST}" in found.remedy) is mends
+
+
+@pytest.mark.parametrize(
+    "rules", [[], [rule(Filter={"Prefix": "packs/"})], [rule(Filter={"ObjectSizeLessThan": 9})]]
+)
+def test_an_expiry_of_some_objects_only(rules):
+    """Where no rule is about all of ours, something stays for ever."""
+    assert "no rule removes what builds leave" in expiry("s3://our-jobs", rules).detail
 
 
 NO_SUCH_JOB = client_error("ClientException", "no such job", status=400)

@@ -7,6 +7,7 @@ from nextstrain_batch.account.options import Names, Options, from_file, to_toml
 from nextstrain_batch.account.resources import LaunchTemplate, account, everything
 from nextstrain_batch.account.vpc import Subnets, Vpc, blocks, checked_cidr
 from nextstrain_batch.errors import ConfigError
+from nextstrain_batch.store.pins import EXPIRY
 
 MANY = Options(
     "our-jobs",
@@ -131,3 +132,10 @@ def test_user_data_is_a_mime_document():
     assert part.get_content_type() == "text/cloud-boothook"
     assert "/var/lib/docker" in part.get_payload()
     assert "169.254.169.254" in part.get_payload()
+
+
+def test_nothing_may_expire_that_is_relied_on():
+    """An expiry below what uploads rely on is refused, and the least one is named."""
+    Options("our-jobs", "us-east-1", expire_days=EXPIRY.days)
+    with pytest.raises(ConfigError, match=f"--expire-days={EXPIRY.days}"):
+        Options("our-jobs", "us-east-1", expire_days=EXPIRY.days - 1)

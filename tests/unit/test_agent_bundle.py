@@ -10,7 +10,7 @@ import pytest
 
 from memory_transport import MemoryTransport
 from nextstrain_batch.agent import bundle
-from nextstrain_batch.store import keys
+from nextstrain_batch.store import keys, pins
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,39 @@ def test_sent_once_and_kept_alive():
     transport.pass_days(2)
     assert not bundle.publish(agent, transport, transport.clock)
     assert transport.modified[key] == transport.now
-    assert transport.counted() == {"list": 1, "renew": 1}
+    assert transport.counted() == {"list": 3, "renew": 1}
+
+
+def test_an_old_one_is_kept_from_a_pruning():
+    """One that a pruning may have listed before it was renewed is sent again if it was removed."""
+    transport = MemoryTransport()
+    agent = bundle.Bundle("d" * 64, b"data")
+    bundle.publish(agent, transport, transport.clock)
+    transport.pass_days(20)
+    pins.mark("0" * 16, transport)
+
+    def pause(_seconds):
+        transport.delete(keys.agent(agent.digest))
+        pins.unmark("0" * 16, transport)
+
+    assert bundle.publish(agent, transport, transport.clock, pause)
+    assert keys.agent(agent.digest) in transport.objects
+
+
+def test_one_that_expires_just_now_is_sent_again():
+    """An agent that is gone between listing and renewal is no error."""
+    transport = MemoryTransport()
+    agent = bundle.Bundle("d" * 64, b"data")
+    bundle.publish(agent, transport, transport.clock)
+    transport.pass_days(29.9)
+
+    def expire(verb, _key):
+        if verb == "renew":
+            transport.expire(29)
+
+    transport.before = expire
+    assert bundle.publish(agent, transport, transport.clock)
+    assert keys.agent(agent.digest) in transport.objects
 
 
 def test_light_to_import():

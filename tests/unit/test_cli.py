@@ -54,3 +54,22 @@ def test_version_verbose_names_the_parts(capsys):
     out = capsys.readouterr().out
     for part in ("Python", "System", "botocore"):
         assert part in out
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["build", "--nope", "zika"], "build"),
+        (["storage", "usage", "extra"], "storage usage"),
+        (["storage", "prune", "--nope"], "storage prune"),
+    ],
+)
+def test_unknown_words_show_the_usage_of_their_command(words, command, capsys):
+    """A word that a command does not know is named, below that command's own usage."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(words)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: nextstrain {command} ")
+    word = "extra" if "extra" in words else "--nope"
+    assert said.endswith(f"nextstrain {command}: error: unrecognized arguments: {word}\n")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from interleaving import Stage
 from memory_transport import MemoryTransport
 from nextstrain_batch import prune, upload
-from nextstrain_batch.errors import StoreError
+from nextstrain_batch.errors import CredentialsError, StoreError
 from nextstrain_batch.inventory import Surveyor
-from nextstrain_batch.store import codec, keys
+from nextstrain_batch.store import codec, keys, pins
 from nextstrain_batch.store.progress import silent
 from trees import reading, send, write
 
@@ -28,8 +28,12 @@ choices = st.lists(bursts, max_size=12).map(
         for number in range(count)
     ]
 )
+# By so much may a clock be wrong for S3 to accept what it dates.
+skews = st.sampled_from([-14, 0, 0, 14]).map(lambda m: timedelta(minutes=m))
 ages = st.sampled_from([0.1, 0.4, 0.6, 0.9, 1.1, 5, 16, 29])
 
+
+OLD, NEW = (f"{name}-20261123T000000Z-1a2b3c4d" for name in ("old", "new"))
 
 BIG = random.Random(1).randbytes(18 * 2**20)
 """More than a pack, so that it is sent while it is read."""
@@ -52,9 +56,10 @@ def prunes(token, over):
     def act(bucket):
         surveyor = Surveyor(bucket, bucket.clock)
         make = lambda: prune.plan(surveyor.take(), over, timedelta(0))  # noqa: E731
-        # To give up when it was away for too long is safe, too.
-        with suppress(StoreError):
-            prune.execute(make(), make, bucket, token=token, now=bucket.clock, progress=silent)
+        options = {"now": bucket.clock, "pause": bucket.pause, "progress": silent}
+        # To give up when it was away for too long, or its clock is too wrong, is safe, too.
+        with suppress(StoreError, CredentialsError):
+            prune.execute(make(), make, bucket, token=token, **options)
 
     return act
 
@@ -66,16 +71,18 @@ def lost(bucket):
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(ages, ages, st.booleans(), st.booleans(), st.integers(1, 2), choices)
+@given(
+    ages, ages, st.booleans(), st.booleans(), st.integers(1, 2), choices, st.tuples(skews, skews)
+)
 def test_no_pack_that_a_manifest_refers_to_is_ever_removed(
-    first_age, second_age, knows, edited, prunings, order
+    first_age, second_age, knows, edited, prunings, order, fast
 ):
     """Whatever an upload relies on, and whoever prunes meanwhile, all of its files are there."""
     with tempfile.TemporaryDirectory() as directory:
         tree = write(Path(directory) / "tree", {"a": "one" * 100, "b": "two"})
         bucket = MemoryTransport()
         first = send(tree, bucket)
-        codec.publish(first.manifest, bucket, keys.input_manifest("old"))
+        codec.publish(first.manifest, bucket, keys.input_manifest(OLD))
         bucket.pass_days(first_age)
         write(tree, {"b": "three"})
         second = send(tree, bucket, [first.manifest])
@@ -83,10 +90,11 @@ def test_no_pack_that_a_manifest_refers_to_is_ever_removed(
         if edited:
             write(tree, {"c": "four"})
         known = [second.manifest, first.manifest] if knows else []
-        pruning = {f"prune{n}": prunes(str(n), frozenset({"old"})) for n in range(prunings)}
-        Stage(bucket, order).run(upload=uploads(tree, known, "new"), **pruning)
+        pruning = {f"prune{n}": prunes(f"{n:016}", frozenset({OLD})) for n in range(prunings)}
+        clocks = {"upload": fast[0], **dict.fromkeys(pruning, fast[1])}
+        Stage(bucket, order, clocks).run(upload=uploads(tree, known, NEW), **pruning)
         assert lost(bucket) == set()
-        assert keys.input_manifest("new") in bucket.objects
+        assert keys.input_manifest(NEW) in bucket.objects
         assert not [key for key in bucket.objects if key.startswith(keys.PRUNES)]
 
 
@@ -101,7 +109,7 @@ def test_what_is_sent_while_it_is_read_is_not_removed_either(age, is_old, order)
         bucket.pass_days(age)
         write(tree, {"big": BIG})
         before = set(bucket.objects)
-        Stage(bucket, order).run(upload=uploads(tree, [], "new"), prune=prunes("1", frozenset()))
+        Stage(bucket, order).run(upload=uploads(tree, [], NEW), prune=prunes("1" * 16, frozenset()))
         assert lost(bucket) == set()
         assert is_old or len(set(bucket.objects) - before) > 2
 
@@ -119,10 +127,57 @@ def test_an_upload_that_takes_days(tmp_path):
         if verb == "put" and key.startswith(keys.PACKS) and not slow:
             slow.append(key)
             bucket.pass_days(1.3)
-            prunes("x", frozenset())(bucket)
+            prunes("1" * 16, frozenset())(bucket)
             assert not [key for key in bucket.objects if key.startswith(keys.PACKS)]
 
     bucket.before = before
-    uploads(tree, [first.manifest], "new")(bucket)
+    uploads(tree, [first.manifest], NEW)(bucket)
     assert slow
+    assert lost(bucket) == set()
+
+
+FAST = timedelta(minutes=14)
+
+
+class Late(MemoryTransport):
+    """A bucket that deletes a pack as late as S3 accepts it from a clock that is fast."""
+
+    due = None
+
+    def delete(self, key, *, may=None):
+        if not key.startswith(keys.PACKS):
+            return super().delete(key)
+        self.now += pins.DELETING - timedelta(seconds=1)
+        assert may()
+        self.due = self.now + FAST + pins.SIGNED, key
+        self.meanwhile()
+        return True
+
+    def pass_time(self, time):
+        self.now += time
+        if self.due and self.now >= self.due[0]:
+            super().delete(self.due[1])
+            self.due = None
+
+
+def test_an_upload_waits_for_the_last_delete_that_s3_accepts(tmp_path):
+    """However wrong both clocks are and however late a delete arrives, nothing is lost by it."""
+    tree = write(tmp_path / "tree", {"a": "one"})
+    bucket = Late()
+    first = send(tree, bucket)
+    bucket.pass_days(2)
+
+    def clock():
+        return bucket.now + FAST
+
+    def meanwhile():
+        planned = upload.read_and_plan(reading(tree), bucket, known=[first.manifest], now=clock)
+        pause = lambda seconds: bucket.pass_time(timedelta(seconds=seconds))  # noqa: E731
+        sent = upload.execute(planned, bucket, now=clock, pause=pause)
+        codec.publish(sent.manifest, bucket, keys.input_manifest(NEW))
+        bucket.pass_time(timedelta(hours=1))
+
+    bucket.meanwhile = meanwhile
+    make = lambda: prune.plan(Surveyor(bucket, clock).take(), frozenset())  # noqa: E731
+    prune.execute(make(), make, bucket, token="1" * 16, now=clock, progress=silent)
     assert lost(bucket) == set()

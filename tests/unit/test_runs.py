@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fakes_aws import FakeBucket
 from nextstrain_batch.errors import CorruptError, LocalFilesError, MissingObjectError
 from nextstrain_batch.runs import Ledger, LedgerEntry, Run, new_id, read_record, write_record
+from nextstrain_batch.store import keys
 
 NOW = datetime(2026, 11, 23, 4, 15, tzinfo=UTC)
 RUN = Run(
@@ -120,6 +121,7 @@ def test_ids_are_valid_job_names(name):
     run_id = new_id(name, NOW, "1a2b3c4d")
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", run_id)
     assert run_id.endswith("-20261123T041500Z-1a2b3c4d")
+    assert keys.is_ours(keys.run_record(run_id))
 
 
 def test_an_id_shows_what_it_is():

@@ -1,9 +1,11 @@
 """What the S3 transport does about answers that a real server gives rarely."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, IncompleteReadError, ResponseStreamingError
+from botocore.hooks import HierarchicalEmitter
 
 from nextstrain_batch.errors import AccessDeniedError, AwsError, UnreachableError
 from nextstrain_batch.store.s3 import S3Transport
@@ -13,6 +15,7 @@ class Client:
     """Gives prepared answers; an exception among them is raised."""
 
     def __init__(self, *answers):
+        self.meta = SimpleNamespace(events=HierarchicalEmitter())
         self.answers = list(answers)
         self.asked = []
 

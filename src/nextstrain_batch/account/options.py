@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.errors import ConfigError
+from nextstrain_batch.store.pins import EXPIRY
 
 from . import policies
 from .vpc import DEFAULT_CIDR, checked_cidr
@@ -62,7 +63,7 @@ class Options:
     memory_mib: int = 7200
     timeout_seconds: int = 14_400
     image: str = "nextstrain/base:latest"
-    expire_days: int = 30
+    expire_days: int = EXPIRY.days
     log_days: int = 30
     instance_types: tuple[str, ...] = ("optimal",)
     spot: bool = False
@@ -116,6 +117,11 @@ def _mistakes(options: Options) -> list[str]:
     if options.log_days not in LOG_DAYS:
         days = ", ".join(str(each) for each in LOG_DAYS)
         found.append(f"CloudWatch Logs cannot keep logs for {options.log_days} days, but {days}.")
+    if options.expire_days < EXPIRY.days:
+        found.append(
+            f"Builds rely on objects of up to {EXPIRY.days} days, so none may expire sooner than"
+            f" that: --expire-days={EXPIRY.days} is the least."
+        )
     if options.timeout_seconds < 60:
         found.append("A job's time limit is at least 60 seconds.")
     if options.vcpus > options.max_vcpus:

@@ -14,21 +14,23 @@ import contextlib
 import hashlib
 import json
 import os
+import time
 import zipfile
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from importlib.util import find_spec, resolve_name
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch import atomic
-from nextstrain_batch.store import keys
+from nextstrain_batch.errors import MissingObjectError
+from nextstrain_batch.store import keys, pins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
-    from nextstrain_batch.store.transport import Transport
+    from nextstrain_batch.store.transport import StoredObject, Transport
 
 PACKAGE = "nextstrain_batch"
 ENTRY = "nextstrain_batch.agent.__main__"
@@ -41,8 +43,6 @@ SERVICE_FILES = ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2"
 LEFT_OUT = ("urllib3/contrib/emscripten/", "dateutil/zoneinfo/", "dateutil/tzwin.py")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 KEPT_IN_CACHE = 4
-RENEW_AFTER = timedelta(days=15)
-"""Half of the bucket's expiry: an agent must outlive the run that is about to need it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +85,34 @@ def bundled(data: bytes) -> Bundle:
     return Bundle(hashlib.sha256(data).hexdigest(), data)
 
 
-def publish(bundle: Bundle, transport: Transport, now: Callable[[], datetime]) -> bool:
-    """See to it that the agent is in the bucket and stays there; true when it had to be sent."""
+def publish(
+    bundle: Bundle,
+    transport: Transport,
+    now: Callable[[], datetime],
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """See to it that the agent is in the bucket and stays there; true when it had to be sent.
+
+    The record of the run that needs it must follow soon: within hours, not days. *pause* sleeps
+    for some seconds, where a pruning has to be waited for.
+    """
     key = keys.agent(bundle.digest)
-    for stored in transport.list(key):
-        if stored.key == key and stored.size == len(bundle.data):
-            if now() - stored.modified > RENEW_AFTER:
-                transport.renew(key)
-            return False
-    transport.put(key, bundle.data)
-    return True
+    stored = _stored(bundle, transport)
+    if stored is not None and now() - stored.modified > pins.RENEW_AFTER:
+        with contextlib.suppress(MissingObjectError):
+            transport.renew(key)
+        # A pruning that listed it before may be about to remove it.
+        pins.await_prunings(transport, now, pause)
+        stored = _stored(bundle, transport)
+    if stored is None:
+        transport.put(key, bundle.data)
+    return stored is None
+
+
+def _stored(bundle: Bundle, transport: Transport) -> StoredObject | None:
+    key, size = keys.agent(bundle.digest), len(bundle.data)
+    found = (each for each in transport.list(key) if each.key == key and each.size == size)
+    return next(found, None)
 
 
 def build(sources: Iterable[Source] | None = None) -> bytes:

@@ -96,7 +96,7 @@ def _add_sizes(group: Group) -> None:
         help="Memory of a job unless a build says otherwise, such as 16gib; default: 7200 MiB.",
     )
     add("--time-limit", "seconds", "After which a job is ended; default: 14400, four hours.")
-    add("--expire-days", "days", "After which objects in the bucket expire; default: 30.")
+    add("--expire-days", "days", "After which objects in the bucket expire; default and least: 30.")
     add("--log-days", "days", "After which jobs' logs expire; default: 30.")
 
 

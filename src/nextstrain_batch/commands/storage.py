@@ -23,12 +23,12 @@ days after it was written; this shows what it holds, and makes room earlier.
 """
 
 PRUNE = """\
-Removes what nothing refers to: packs of files that no run needs, runs whose manifests are gone, and
-environment values of runs that are over. With --older-than, finished runs of that age go, too, with
-their results and logs, whoever started them.
+Removes what nothing refers to: packs of files that no run needs, runs whose manifests are gone,
+environment values of runs that are over, and job-side programs that no run needs. With
+--older-than, finished runs of that age go, too, with their results and logs, whoever started them.
 
 It is safe while others build: what is younger than a day is left alone, and so are jobs that wait
-or run. It shows what it will remove and asks.
+or run, and objects that this program did not make. It shows what it will remove and asks.
 """
 
 

@@ -37,6 +37,8 @@ class RunUsage:
     id: str
     user: str
     pathogen: str | None
+    job_id: str | None
+    """Of its job in AWS Batch, where it is known: from anywhere, it can be attached to by that."""
     created: str
     """ISO 8601, in UTC."""
     age_seconds: int
@@ -76,6 +78,8 @@ class Usage:
     """Packs that no run refers to."""
     agents: Amount
     """Job-side programs."""
+    foreign: Amount
+    """What lies among it and is not ours; it is not in ``total``."""
     runs: tuple[RunUsage, ...]
     users: tuple[UserUsage, ...]
 
@@ -93,6 +97,7 @@ def usage(inventory: Inventory, url: str) -> Usage:
         packs=_amount(packs),
         unreferenced=_amount(unneeded),
         agents=_amount(inventory.agents),
+        foreign=_amount(inventory.foreign),
         runs=_by_run(inventory),
         users=_by_user(inventory),
     )
@@ -105,6 +110,7 @@ def _by_run(inventory: Inventory) -> tuple[RunUsage, ...]:
             id=run.id,
             user=run.user or UNKNOWN,
             pathogen=run.record.pathogen if run.record else None,
+            job_id=run.record.job_id if run.record else None,
             created=run.created.isoformat(timespec="seconds"),
             age_seconds=round((inventory.taken - run.created).total_seconds()),
             own=_amount(run.objects),
@@ -147,6 +153,8 @@ def show(found: Usage, ui: Ui) -> None:
     if found.unreferenced.objects:
         ui.say(f"  no run's:       {_told(found.unreferenced)}")
     ui.say(f"Job-side program: {_told(found.agents)}")
+    if found.foreign.objects:
+        ui.say(f"Not ours:         {_told(found.foreign)}")
     if not found.runs:
         ui.say("No runs.")
         return
@@ -158,7 +166,7 @@ def show(found: Usage, ui: Ui) -> None:
     _table(("user", "runs", "files", "of them alone"), rows, ui)
     ui.stage("By run")
     _table(
-        ("run", "user", "age", "files", "of them alone", "record, logs"),
+        ("run", "user", "age", "files", "of them alone", "record, logs", "job"),
         [
             (
                 run.id,
@@ -167,6 +175,7 @@ def show(found: Usage, ui: Ui) -> None:
                 f"{_mark(run)}{shown_bytes(run.packs_bytes)}",
                 shown_bytes(run.alone_bytes),
                 shown_bytes(run.own.bytes),
+                run.job_id or UNKNOWN,
             )
             for run in found.runs
         ],
@@ -194,6 +203,7 @@ def show_plan(plan: Plan, inventory: Inventory, url: str, ui: Ui) -> None:
     for objects, what in (
         (plan.packs, "packs of files that nothing else refers to"),
         (plan.environments, "environment values of runs that are over"),
+        (plan.agents, "job-side programs that no run needs"),
         (plan.notes, "notes of uploads and prunings that are over"),
     ):
         if objects:
@@ -202,6 +212,13 @@ def show_plan(plan: Plan, inventory: Inventory, url: str, ui: Ui) -> None:
         ui.say(
             f"Left alone, as an upload may be about to need them: packs younger than a day,"
             f" {_told(_amount(plan.young))}."
+        )
+    if plan.going:
+        ui.say(f"Left alone, as their jobs go on, or may: {counted(len(plan.going), 'run')}.")
+    if inventory.foreign:
+        ui.say(
+            f"Left alone, as this program did not make them: {_told(_amount(inventory.foreign))},"
+            f" such as {inventory.foreign[0].key!r}."
         )
 
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 PACKS = "packs/"
 AGENTS = "agents/"
 RUNS = "runs/"
 PINS = "pins/"
 PRUNES = "prunes/"
+
+_OURS = re.compile(
+    r"(packs|agents)/[0-9a-f]{64}"
+    r"|(pins|prunes)/[0-9a-f]{16}"
+    r"|runs/[A-Za-z0-9_-]+-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}/.*",
+    re.DOTALL,
+)
+
+
+def is_ours(key: str) -> bool:
+    """Whether this program may have made the object: other people's may lie beside ours."""
+    return _OURS.fullmatch(key) is not None
 
 
 def pack(pack_id: str) -> str:
@@ -20,12 +34,18 @@ def agent(digest: str) -> str:
 
 
 def pin(token: str) -> str:
-    """Return the key of a pin: the packs that an upload is about to refer to (``pins.py``)."""
+    """Return the key of a pin: the packs that an upload is about to refer to (``pins.py``).
+
+    *token* is 16 random hexadecimal digits.
+    """
     return f"{PINS}{token}"
 
 
 def prune(token: str) -> str:
-    """Return the key of what says that a pruning deletes right now (``pins.py``)."""
+    """Return the key of what says that a pruning deletes right now (``pins.py``).
+
+    *token* is 16 random hexadecimal digits.
+    """
     return f"{PRUNES}{token}"
 
 

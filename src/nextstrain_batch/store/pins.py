@@ -1,4 +1,4 @@
-"""How an upload and a pruning keep out of each other's way, without a lock.
+"""How an upload, a pruning and the bucket's expiry keep out of each other's way, without a lock.
 
 Pruning removes packs that no manifest refers to. An upload relies on such packs, too, until it has
 published its manifest. What keeps the one from removing what the other relies on:
@@ -10,6 +10,8 @@ published its manifest. What keeps the one from removing what the other relies o
   deleting, and lists the packs again. A pin counts as a manifest for ``GRACE``.
 * A pruning first writes a *mark*, then lists the packs, then pins and manifests, then deletes, for
   ``DELETING`` at most; then it removes the mark, or starts over. A mark counts for ``LEASE``.
+* The bucket expires objects ``EXPIRY`` after they were written, or later. What is to be relied on
+  and older than ``RENEW_AFTER`` is renewed first.
 
 Of a pin and a mark, one is written before the other one's author looks: either the pruning sees
 the pin and leaves the packs, or the upload sees the mark and lists when the deleting is over.
@@ -31,6 +33,13 @@ if TYPE_CHECKING:
 
     from nextstrain_batch.store.transport import Transport
 
+EXPIRY = timedelta(days=30)
+"""How long the bucket keeps an object at least, counted from when it was written."""
+
+RENEW_AFTER = EXPIRY / 2
+"""The age from which an object is renewed before it is relied on: as long as this, or longer, it
+then stays for the job that is about to need it."""
+
 GRACE = timedelta(days=1)
 """How long what nothing refers to is left alone."""
 
@@ -43,9 +52,13 @@ LONGEST = GRACE / 4
 DELETING = timedelta(minutes=5)
 """How long a pruning deletes at most after it wrote its mark."""
 
-LEASE = timedelta(minutes=30)
-"""How long a mark counts. Longer than ``DELETING`` by what clocks differ (S3 refuses requests of
-clocks that are wrong by a quarter of an hour) and a request's repetitions take."""
+SIGNED = timedelta(minutes=15)
+"""How long S3 accepts a request after the date in its signature, and how wrong a clock may be:
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html"""
+
+LEASE = timedelta(hours=1)
+"""How long a mark counts. Longer than ``DELETING`` and ``SIGNED``, within which S3 accepts the last
+delete, by what the clocks of the pruning and of the upload differ from S3's: ``SIGNED`` each."""
 
 _POLL = 2.0
 
@@ -59,7 +72,7 @@ def pinned(transport: Transport, now: datetime) -> frozenset[str]:
     """Return the ids of the packs that are about to be referred to."""
     found: set[str] = set()
     for each in list(transport.list(keys.PINS)):
-        if now - each.modified > GRACE:
+        if now - each.modified > GRACE or not keys.is_ours(each.key):
             continue
         try:
             found.update(transport.get(each.key).decode("ascii", "replace").split())
@@ -82,5 +95,8 @@ def await_prunings(
     transport: Transport, now: Callable[[], datetime], pause: Callable[[float], None]
 ) -> None:
     """Return when no pruning that began before deletes any more. *pause* sleeps for seconds."""
-    while any(now() - each.modified < LEASE for each in transport.list(keys.PRUNES)):
+    while any(
+        now() - each.modified < LEASE and keys.is_ours(each.key)
+        for each in transport.list(keys.PRUNES)
+    ):
         pause(_POLL)

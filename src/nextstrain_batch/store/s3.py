@@ -9,7 +9,9 @@ conditional writes.
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.aws_errors import error_code, explaining
@@ -37,6 +39,9 @@ class S3Transport:
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._sleep = sleep
+        events = client.meta.events
+        events.register("before-send.s3.DeleteObject", _check, "nextstrain-batch-check")
+        events.register_first("needs-retry.s3.DeleteObject", _once, "nextstrain-batch-once")
 
     @property
     def url(self) -> str:
@@ -103,16 +108,53 @@ class S3Transport:
                 **self._named(key), CopySource=source, MetadataDirective="REPLACE"
             )
 
-    def delete(self, key: str) -> None:
-        """Remove an object. One that does not exist is no error."""
-        with self._explaining("delete", key):
-            self._client.delete_object(**self._named(key))
+    def delete(self, key: str, *, may: Callable[[], bool] | None = None) -> bool:
+        """Remove an object; with *may*, once at most and only if it may be done."""
+        with self._explaining("delete", key), _cautious(may):
+            try:
+                self._client.delete_object(**self._named(key))
+            except _TooLateError:
+                return False
+        return True
 
     def _named(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + key}
 
     def _explaining(self, verb: str, key: str) -> AbstractContextManager[None]:
         return explaining(f"{verb} {self.url}/{key}")
+
+
+class _TooLateError(Exception):
+    """A request was not sent, as it may not be done any more."""
+
+
+class _Caution(threading.local):
+    """What botocore's handlers, which all of a client's requests share, know of this thread's."""
+
+    may: Callable[[], bool] | None = None
+
+
+_caution = _Caution()
+
+
+@contextmanager
+def _cautious(may: Callable[[], bool] | None) -> Iterator[None]:
+    _caution.may = may
+    try:
+        yield
+    finally:
+        _caution.may = None
+
+
+def _check(**_: object) -> None:
+    """Look whether a request, which is signed already, may be sent."""
+    if _caution.may is not None and not _caution.may():
+        raise _TooLateError
+
+
+def _once(**_: object) -> bool | None:
+    """Keep botocore from repeating a request."""
+    return None if _caution.may is None else False
 
 
 def _broken_off(error: Exception) -> bool:

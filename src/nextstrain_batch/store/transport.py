@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
 
@@ -51,8 +51,13 @@ class Transport(Protocol):
     def renew(self, key: str) -> None:
         """Make an object as new as one just written, so that its expiry starts again."""
 
-    def delete(self, key: str) -> None:
-        """Remove an object. One that does not exist is no error."""
+    def delete(self, key: str, *, may: Callable[[], bool] | None = None) -> bool:
+        """Remove an object. One that does not exist is no error.
+
+        With *may*, it is tried once only, and not at all if that, asked when the request's date
+        is set already, says no; then return false. So S3 itself refuses the request if it comes
+        much later, such as from a computer that was asleep (``pins.SIGNED``).
+        """
 
 
 def byte_range(start: int, length: int | None) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.account.kinds import bucket as kind
 from nextstrain_batch.account.kinds.batch import active_definitions
+from nextstrain_batch.store import keys
+from nextstrain_batch.store.pins import EXPIRY as RELIED_ON
 
 from .finding import Check, failed, ok
 
@@ -65,17 +67,71 @@ def tls_only(subject: Subject) -> Iterator[Finding]:
 
 
 def expiring(subject: Subject) -> Iterator[Finding]:
-    """See a rule: builds remove nothing, so what nothing removes is paid for for ever."""
+    """See a rule: builds remove nothing, so what nothing removes is paid for for ever.
+
+    And see that none removes what uploads found young enough to rely on.
+    """
     if subject.bucket is None:
         return
     rules = kind.lifecycle_rules(subject.place.client("s3"), subject.bucket.bucket)
-    days, uploads = kind.expiry_days(rules), kind.upload_days(rules)
-    if days is None:
+    rules = [rule for rule in rules if rule.get("Status") == "Enabled"]
+    below = f"{subject.bucket.prefix}/".lstrip("/")
+    for rule in rules:
+        if (days := _expires_after(rule, below)) is not None and days < RELIED_ON.days:
+            yield _too_early(rule, days, subject)
+            return
+    whole = [rule for rule in rules if _applies_to_all(rule, below)]
+    after = [rule["Expiration"]["Days"] for rule in whole if "Days" in rule.get("Expiration", {})]
+    if not after:
         yield failed(EXPIRY, "no rule removes what builds leave", f"{subject.mend} adds one.")
-    elif uploads is None:
+    elif not any("AbortIncompleteMultipartUpload" in rule for rule in whole):
         yield failed(EXPIRY, "no rule removes incomplete uploads", f"{subject.mend} adds one.")
     else:
-        yield ok(EXPIRY, f"after {days} days")
+        yield ok(EXPIRY, f"after {min(after)} days")
+
+
+def _too_early(rule: dict[str, Any], days: int, subject: Subject) -> Finding:
+    name, wanted = rule.get("ID", "without a name"), RELIED_ON.days
+    detail = (
+        f"the lifecycle rule {name} removes some after {days} days; builds rely on {wanted}, so"
+        " files of a job that waits may vanish"
+    )
+    if _applies_to_all(rule, ""):
+        return failed(EXPIRY, detail, f"{subject.mend} --expire-days={wanted} changes it.")
+    remedy = (
+        f"Let it remove them after {wanted} days or more (in S3's console: Management, Lifecycle"
+        " rules), or send builds through another prefix or bucket."
+    )
+    return failed(EXPIRY, detail, remedy)
+
+
+def _expires_after(rule: dict[str, Any], below: str) -> int | None:
+    """Return after how many days an enabled rule removes any of our objects; None for never.
+
+    A rule for tagged objects is about others: ours have no tags. One that names a date removes from
+    then on whatever there is. https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+    """
+    limits, expiration = _limits(rule), rule.get("Expiration", {})
+    if "Tags" in limits or "Tag" in limits or not {"Days", "Date"} & expiration.keys():
+        return None
+    prefix = str(limits.get("Prefix", ""))
+    areas = [below + kind_of for kind_of in (keys.PACKS, keys.AGENTS, keys.RUNS)]
+    if not any(area.startswith(prefix) or prefix.startswith(area) for area in areas):
+        return None
+    return int(expiration.get("Days", 0))
+
+
+def _applies_to_all(rule: dict[str, Any], below: str) -> bool:
+    """Tell whether an enabled rule is about every object whose key begins with *below*."""
+    limits = _limits(rule)
+    return not set(limits) - {"Prefix"} and below.startswith(str(limits.get("Prefix", "")))
+
+
+def _limits(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return what a rule's objects must have, by S3's names for it."""
+    found = {"Prefix": rule.get("Prefix"), **rule.get("Filter", {})}
+    found |= found.pop("And", None) or {}
+    return {name: value for name, value in found.items() if value not in ("", None)}
 
 
 def logs(subject: Subject) -> Iterator[Finding]:

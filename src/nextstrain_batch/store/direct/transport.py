@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,10 @@ class _Line:
             kept=limits.connections,
         )
         return cls(place, Connections(server))
+
+
+class _TooLateError(Exception):
+    """A request was not sent, as it may not be done any more."""
 
 
 class DirectTransport:
@@ -130,10 +135,30 @@ class DirectTransport:
         with self._explaining("renew", key):
             self._ask(Request("CopyObject", "PUT", self._prefix + key, headers=headers))
 
-    def delete(self, key: str) -> None:
-        """Remove an object. One that does not exist is no error."""
+    def delete(self, key: str, *, may: Callable[[], bool] | None = None) -> bool:
+        """Remove an object; with *may*, once at most and only if it may be done."""
+        if may is not None:
+            try:
+                return self._cautious(may).delete(key)
+            except _TooLateError:
+                return False
         with self._explaining("delete", key):
             self._ask(Request("DeleteObject", "DELETE", self._prefix + key))
+        return True
+
+    def _cautious(self, may: Callable[[], bool]) -> DirectTransport:
+        """Return a transport on the same connections that tries once, and dates while it *may*."""
+
+        def now() -> datetime:
+            date = self._now()
+            if not may():
+                raise _TooLateError
+            return date
+
+        other = copy(self)
+        other._limits = replace(self._limits, attempts=1)  # noqa: SLF001
+        other._now = now  # noqa: SLF001
+        return other
 
     def _page(self, prefix: str, token: str | None) -> answers.Page:
         query = {"list-type": "2", "prefix": self._prefix + prefix}
