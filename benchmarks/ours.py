@@ -100,8 +100,8 @@ def back(root: Path, bucket: str, home: Path) -> None:
     import nextstrain_batch.runtimes.aws_batch.following  # noqa: F401 - its start-up counts
     from nextstrain_batch.download import download
     from nextstrain_batch.local_state import LocalState
-    from nextstrain_batch.pathogen import download_filter
     from nextstrain_batch.store import codec, keys
+    from nextstrain_batch.wanted import Wanted
 
     there, state = transport(bucket), LocalState(home / "aws-batch")
     output = codec.retrieve(there, keys.output_manifest(RUN, 1))
@@ -109,8 +109,8 @@ def back(root: Path, bucket: str, home: Path) -> None:
     base = state.manifest(root, there.url, "input", digest)
     assert base is not None
     cache = state.stat_cache(root)
-    wanted = download_filter(True)
-    download(output, base, there, root, wanted=wanted, run_id=RUN, cache=cache)
+    wanted = Wanted(True, output, base, root)
+    download(wanted.output(), base, there, root, wanted=wanted, run_id=RUN, cache=cache)
     state.keep_stat_cache(root, cache)
     state.keep_manifest(root, there.url, "output", output)
 

@@ -14,18 +14,25 @@ n     a build: the program's own exit code
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import TYPE_CHECKING
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 from nextstrain_batch.errors import UserError
 from nextstrain_batch.garbage import collect_rarely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import FrameType
     from typing import TextIO
 
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
+
+TIDYING = 1.0
+"""Seconds after a Control-C in which another one means the same: what was begun is tidied up."""
 
 BUG = """
 This is a bug in nextstrain-batch, not a mistake of yours. Please report it with everything above
@@ -33,14 +40,17 @@ and what `nextstrain version --verbose` prints.
 """
 
 
-def main() -> int:
+def main(run: Callable[[Sequence[str]], int] | None = None) -> int:
     """Run the program on this process's arguments and streams; return the exit code."""
     collect_rarely()
+    _take_interrupts()
     for stream in (sys.stdout, sys.stderr):
         _forgive_undecodable(stream)
     try:
         try:
-            return guarded(_run, sys.argv[1:], sys.stderr)
+            return guarded(run or _run, sys.argv[1:], sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            _leave(interrupt)
         finally:
             # Here, as the interpreter's own flush at the end would complain.
             sys.stdout.flush()
@@ -52,7 +62,7 @@ def main() -> int:
 def guarded(run: Callable[[Sequence[str]], int], words: Sequence[str], err: TextIO) -> int:
     """Call *run* and return its exit code, or that of its exception, which goes to *err*.
 
-    ``SystemExit`` and ``BrokenPipeError`` pass through.
+    ``SystemExit``, ``KeyboardInterrupt`` and ``BrokenPipeError`` pass through.
     """
     try:
         return run(words)
@@ -61,8 +71,6 @@ def guarded(run: Callable[[Sequence[str]], int], words: Sequence[str], err: Text
     except UserError as error:
         print(f"nextstrain: error: {error}", file=err)
         return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception:  # noqa: BLE001 (a bug, reported as one)
         import traceback
 
@@ -76,6 +84,42 @@ def _run(words: Sequence[str]) -> int:
     from nextstrain_batch import cli
 
     return cli.run(words)
+
+
+def _take_interrupts() -> None:
+    """Have the first SIGINT raise ``KeyboardInterrupt``, and a later one end the process at once.
+
+    Two in quick succession are one: the second must not break into the tidying up after the first.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return  # Ignored, as whoever started us wants it.
+    began: list[float] = []
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if not began:
+            began.append(time.monotonic())
+            raise KeyboardInterrupt
+        if time.monotonic() - began[0] > TIDYING:
+            os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def _leave(interrupt: KeyboardInterrupt) -> NoReturn:
+    """Show what *interrupt* says is to be done next, if anything, and end the process.
+
+    Not by returning: Python waits for threads at its end, and these may hang in the network for
+    minutes. What they had begun is whole or not there at all, as the bucket and ``placing`` have
+    it.
+    """
+    with suppress(OSError):  # Whoever reads the output may have been interrupted too.
+        sys.stdout.flush()
+    with suppress(OSError):
+        if interrupt.args:
+            # The terminal shows ^C in the line where the cursor is.
+            sys.stderr.write(f"\nnextstrain: interrupted. {interrupt.args[0]}\n")
+        sys.stderr.flush()
+    os._exit(INTERRUPTED)
 
 
 def _forgive_undecodable(stream: TextIO | None) -> None:

@@ -124,7 +124,14 @@ class _Pieces:
         self.completing = False
 
     def write(self, chunk: Chunk, data: bytes) -> None:
-        """Write *data* to all files that hold *chunk*; complete those that this makes whole."""
+        """Write *data* to all files that hold *chunk*; complete those that this makes whole.
+
+        All of it or, once *staging* is no more, nothing.
+        """
+        with self._staging.working():
+            self._write(chunk, data)
+
+    def _write(self, chunk: Chunk, data: bytes) -> None:
         for whole, offset in self._places[chunk.digest]:
             path = whole.entry.path
             with whole.lock:
@@ -153,7 +160,8 @@ def _copy_runs(wholes: Iterable[_Whole], local: Mapping[str, LocalPiece], stagin
         # One after the other: the system lets only one thread at a time write to a file.
         for run in _runs(whole.entry, local):
             if not whole.temporary:
-                whole.temporary = staging.create(whole.entry.path)
+                with staging.working():
+                    whole.temporary = staging.create(whole.entry.path)
             if _copy_run(run, whole, staging):
                 whole.copied.update(run.offsets)
 
@@ -170,7 +178,7 @@ def _copy_run(run: _Run, whole: _Whole, staging: Staging) -> bool:
         with open_file(run.piece.file) as file:
             source = file.fileno()
             return (
-                _is_same(os.fstat(source), run.status)
+                is_same(os.fstat(source), run.status)
                 and staging.copy(
                     whole.entry.path,
                     whole.temporary,
@@ -179,7 +187,7 @@ def _copy_run(run: _Run, whole: _Whole, staging: Staging) -> bool:
                     source,
                     run.piece.offset,
                 )
-                and _is_same(os.fstat(source), run.status)
+                and is_same(os.fstat(source), run.status)
             )
     except OSError:
         return False
@@ -208,8 +216,8 @@ def _offsets(entry: Entry) -> Iterator[tuple[int, Chunk]]:
         offset += chunk.size
 
 
-def _is_same(one: os.stat_result, other: os.stat_result) -> bool:
-    """Tell whether a file has not been changed between two looks at it."""
+def is_same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Tell by two looks at a file whether it has not been changed in between."""
     return (one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino, one.st_dev) == (
         other.st_size,
         other.st_mtime_ns,
@@ -264,11 +272,15 @@ def _fetch(
 
 
 def holds(file: Path, chunks: Iterable[Chunk]) -> bool:
-    """Tell by reading whether a regular file holds exactly *chunks*; false if it cannot be read."""
+    """Tell by reading whether a regular file holds exactly *chunks*.
+
+    False if it cannot be read, or somebody writes to it meanwhile.
+    """
     try:
         with open_file(file) as opened:
-            same = all(_next_is(chunk, opened.read) for chunk in chunks)
-            return same and not opened.read(1)
+            before = os.fstat(opened.fileno())
+            same = all(_next_is(chunk, opened.read) for chunk in chunks) and not opened.read(1)
+            return same and is_same(before, os.fstat(opened.fileno()))
     except OSError:
         return False
 

@@ -22,8 +22,10 @@ from nextstrain_batch.store.direct.credentials import Credentials
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from botocore.awsrequest import AWSResponse
     from botocore.client import BaseClient
     from botocore.config import Config
+    from botocore.model import OperationModel
     from botocore.session import Session
 
     from nextstrain_batch.clients import BatchClient, LogsClient
@@ -200,16 +202,28 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _not_twice(caught_exception: Exception | None = None, **_: object) -> None:
+def _not_twice(
+    operation: OperationModel,
+    response: tuple[AWSResponse, Any] | None = None,
+    caught_exception: Exception | None = None,
+    **_: object,
+) -> None:
     """Keep botocore from repeating a SubmitJob that may have arrived.
 
     Batch has no token that makes it harmless, and two jobs of one run would cost twice and write
     over each other. ``submit`` looks whether the job exists. A connection that was never made
-    has sent nothing, so it may be tried again.
+    has sent nothing, so it may be tried again; AWS's own errors (5xx) may come after the job.
     """
+    from botocore.exceptions import (
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        HTTPClientError,
+    )
     from botocore.exceptions import ConnectionError as BotoConnectionError
-    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
+    if response is not None and response[0].status_code >= 500:
+        raise ClientError(response[1], operation.name)
     if isinstance(caught_exception, (EndpointConnectionError, ConnectTimeoutError)):
         return
     if isinstance(caught_exception, (HTTPClientError, BotoConnectionError)):

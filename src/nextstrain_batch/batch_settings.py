@@ -74,11 +74,11 @@ class BatchSettings:
 
 
 _NO_BUCKET = f"""\
-There is no S3 bucket to send the build through: none is set, and there is no default.
+There is no S3 bucket that builds are sent through: none is set, and there is no default.
 
 Name it in one of these three ways, as `name`, `s3://name` or `s3://name/prefix/`:
 
-  1. for this run, the option    {BUCKET.option}=<bucket>
+  1. for one command, the option {BUCKET.option}=<bucket>
   2. for this shell              export {BUCKET.variable}=<bucket>
   3. for good, in the file       {{file}}
                                  [{BUCKET.section}]

@@ -4,7 +4,8 @@
 the job's results into a directory that people work in, so it asks first what each file there is:
 
 * as the build left it: nothing is fetched;
-* as it was sent to the build, or not there: the build's file replaces it, atomically;
+* as it was sent to the build, or as an earlier download left it, or not there: the build's file
+  replaces it, atomically;
 * anything else: somebody has edited it since. That one is renamed beside, and never lost.
 
 Nothing is ever deleted, but for Snakemake's marks of unfinished files (``.snakemake/incomplete``).
@@ -16,7 +17,8 @@ import os
 import stat
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.assemble import LocalPiece, assemble, holds, pieces_of
@@ -94,7 +96,9 @@ class Downloaded:
     kept: tuple[tuple[str, str], ...]
     """Paths where an edited file was, and the path where it was kept."""
     deleted_by_build: tuple[str, ...]
-    """Paths that the build deleted and that are still here."""
+    """Paths of files and symlinks that the build deleted and that are still here."""
+    passed_over: int = 0
+    """How many new or changed files were not wanted."""
 
 
 def download(
@@ -106,17 +110,19 @@ def download(
     wanted: Callable[[str], bool],
     run_id: str,
     cache: StatCache,
+    earlier: Callable[[], Manifest | None] = lambda: None,
     progress: Progress = silent,
     opener: Callable[[str, int, int], int] = os.open,
 ) -> Downloaded:
     """Bring what *output* has new or changed, compared with *base*, into *root*.
 
-    *base* is what was sent to the build, *output* what it left. ``wanted(path)`` chooses among
-    the changes. *cache* tells what files hold without reading them, and learns. Raises
+    *base* is what was sent to the build, *output* what it left; ``earlier()`` returns what the one
+    before left, which need not have been sent since. ``wanted(path)`` chooses among the changes.
+    *cache* tells what files hold without reading them, and learns. Raises
     ``LocalFilesError``, ``CorruptError`` and the transport's errors; each file is then either as
     before or complete.
     """
-    work = _Download(output, base, root, run_id, cache)
+    work = _Download(output, base, earlier, root, run_id, cache)
     changes = [
         entry
         for entry in output.entries
@@ -141,7 +147,10 @@ def download(
     gone = [
         entry.path
         for entry in base.entries
-        if entry.path not in left and wanted(entry.path) and os.path.lexists(root / entry.path)
+        if entry.kind != "directory"
+        and entry.path not in left
+        and wanted(entry.path)
+        and os.path.lexists(root / entry.path)
     ]
     work.remove_marks(path for path in gone if _is_mark(path))
     return Downloaded(
@@ -156,9 +165,16 @@ class _Download:
     """One download: what has been found out and done so far."""
 
     def __init__(
-        self, output: Manifest, base: Manifest, root: Path, run_id: str, cache: StatCache
+        self,
+        output: Manifest,
+        base: Manifest,
+        earlier: Callable[[], Manifest | None],
+        root: Path,
+        run_id: str,
+        cache: StatCache,
     ) -> None:
         self.base = {entry.path: entry for entry in base.entries}
+        self._ask_earlier = earlier
         self.directories = Directories(root, self._make_way)
         self.to_fetch: list[Entry] = []
         self.to_link: list[Entry] = []
@@ -180,9 +196,8 @@ class _Download:
         """Find out what has to be done for a changed entry; change metadata at most."""
         if entry.kind == "directory":
             self._examine_directory(entry)
-        elif self._parents_are_real(entry.path) and self._is_here(entry):
+        elif self._parents_are_real(entry.path) and self._is_here(entry) and self._refresh(entry):
             self.unchanged += 1
-            self._refresh(entry)
         else:
             self._need_parents(entry.path)
             (self.to_fetch if entry.kind == "file" else self.to_link).append(entry)
@@ -260,8 +275,9 @@ class _Download:
 
     def place(self, staging: Staging, entry: Entry, temporary: str) -> None:
         """Put a complete file where it belongs."""
+        mode = self._mode(entry)
         self._make_way(entry.path)
-        status = staging.place(entry, temporary)
+        status = staging.place(replace(entry, mode=mode), temporary)
         self._cache.record(entry.path, status, entry.chunks, time.time_ns())
         with self._lock:
             self.written.append(entry.path)
@@ -280,37 +296,62 @@ class _Download:
             except OSError as error:
                 raise failed("remove", path, error) from error
 
-    def _refresh(self, entry: Entry) -> None:
-        """Give a file that holds the right content the right mode and time."""
+    def _refresh(self, entry: Entry) -> bool:
+        """Give a file that holds the right content the right mode and time.
+
+        Return whether that could be done: a colleague's file has to be made anew.
+        """
         full = os.fspath(self._root / entry.path)
         try:
             if entry.kind == "file":
-                set_mode(full, entry.mode)
+                set_mode(full, self._mode(entry))
             set_time(full, entry.mtime_ns)
             if entry.kind == "file":
                 self._cache.record(entry.path, os.lstat(full), entry.chunks, time.time_ns())
+        except PermissionError:
+            return False
         except OSError as error:
             raise failed("set the permissions of", entry.path, error) from error
+        return True
+
+    def _mode(self, entry: Entry) -> int:
+        """Return the mode that a file is to have: the one it has here if the build changed none."""
+        before = self.base.get(entry.path)
+        if before is None or before.kind != "file" or before.mode != entry.mode:
+            return entry.mode
+        try:
+            status = os.lstat(self._root / entry.path)
+        except OSError:
+            return entry.mode
+        return stat.S_IMODE(status.st_mode) & 0o777 if stat.S_ISREG(status.st_mode) else entry.mode
 
     def _make_way(self, path: str) -> None:
-        """Move what is at *path* beside unless it is what was sent, or may be replaced anyway."""
+        """Move what is at *path* beside unless it was sent, or a build or Snakemake made it."""
         full = self._root / path
         try:
             status = full.lstat()
         except FileNotFoundError:
             return
         is_directory = stat.S_ISDIR(status.st_mode)
-        before = self.base.get(path)
-        ours = _is_snakemakes(path) or (before and self._is_here(before))
+        ours = _is_snakemakes(path) or self._is_as_in(self.base, path)
         try:
             if is_directory and ours and not any(full.iterdir()):
                 full.rmdir()
-            elif is_directory or not ours:
+            elif is_directory or not (ours or self._is_as_in(self._earlier, path)):
                 self._keep(path)
             elif (self._output[path]).kind == "directory":
                 full.unlink()
         except OSError as error:
             raise failed("move aside", path, error) from error
+
+    @cached_property
+    def _earlier(self) -> dict[str, Entry]:
+        """What the build before left, by path: asked for only where something is in the way."""
+        manifest = self._ask_earlier()
+        return {entry.path: entry for entry in manifest.entries} if manifest else {}
+
+    def _is_as_in(self, entries: dict[str, Entry], path: str) -> bool:
+        return path in entries and self._is_here(entries[path])
 
     def _keep(self, path: str) -> None:
         beside = f"{path}.before-{self._run_id}"

@@ -10,6 +10,10 @@ With *detach_on_interrupt*, SIGINT detaches. SIGTERM is left alone: it ends this
 job goes on. The handlers only take note; what follows happens in ``wait``, between two requests
 to AWS, because a request made inside a signal handler could find its client in the middle of
 another one.
+
+They are installed before the job is submitted, so that no signal comes between a job and the
+knowledge of its id: what comes by then (``submitting``) is kept for the first ``wait``. Only a
+third SIGINT is not, and raises ``KeyboardInterrupt``.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 CONFIRMATION_SECONDS = 10.0
+MOST_HELD = 2
+"""So many SIGINTs are kept while a job is submitted; whoever sends another one will not wait."""
 
 
 class Detach(Exception):  # noqa: N818 - not an error: the user asked for it
@@ -35,10 +41,21 @@ class StopWaiting(Exception):  # noqa: N818 - not an error: the user asked for i
     """The user does not want to wait for a cancelled job to end. Exit code 130."""
 
 
+@contextmanager
+def saying(next_step: str) -> Iterator[None]:
+    """Have a ``KeyboardInterrupt`` inside the ``with`` say what to do next, unless it does."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = interrupt.args or (next_step,)
+        raise
+
+
 class Interrupts:
     """Turns signals into what the user means by them.
 
-    *cancel* is called, at most once, when the user asks for the job's end. *tell* shows a line.
+    *cancel* is called, at most once and not before the first ``wait``, when the user asks for the
+    job's end. *tell* shows a line.
     """
 
     def __init__(
@@ -60,6 +77,12 @@ class Interrupts:
         self._detach = False
         self._asked_at: float | None = None
         self._cancelled = False
+        self._is_submitting = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether an interrupt was noticed that nothing has been done about yet."""
+        return self._interrupts > 0
 
     def hint(self) -> str:
         """Say which keys or signals do what."""
@@ -91,6 +114,18 @@ class Interrupts:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    @contextmanager
+    def submitting(self) -> Iterator[None]:
+        """Keep what comes for the first ``wait``, and say so at SIGINT.
+
+        To be used inside ``installed``. A third SIGINT raises ``KeyboardInterrupt``.
+        """
+        self._is_submitting = True
+        try:
+            yield
+        finally:
+            self._is_submitting = False
 
     def wait(self, seconds: float) -> None:
         """Wait, or do at once what a signal asks for.
@@ -125,11 +160,23 @@ class Interrupts:
         )
 
     def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self._interrupts += 1
         if self._detach_on_interrupt:
             self._detach = True
-        else:
-            self._interrupts += 1
         self._noticed.set()
+        if self._is_submitting:
+            self._hold()
+
+    def _hold(self) -> None:
+        if self._interrupts > MOST_HELD:
+            raise KeyboardInterrupt
+        if self._interrupts == 1:
+            self._tell(
+                "The job is being submitted; this takes effect as soon as its id is known."
+                " Press Control-C twice more to leave at once."
+            )
+        else:
+            self._tell("Press Control-C once more to leave at once.")
 
     def _on_leave(self, _number: int, _frame: FrameType | None) -> None:
         self._detach = True

@@ -73,11 +73,13 @@ class LocalState:
                 continue
         return known
 
-    def manifest(self, root: Path, bucket: str, name: str, digest: str) -> Manifest | None:
-        """Return the manifest kept under *name* if its bytes have the SHA-256 *digest*."""
+    def manifest(
+        self, root: Path, bucket: str, name: str, digest: str | None = None
+    ) -> Manifest | None:
+        """Return the manifest kept under *name*; with *digest*, only if that is its SHA-256."""
         with suppress(OSError, StoreError):
             data = self._manifest(root, bucket, name).read_bytes()
-            if hashlib.sha256(data).hexdigest() == digest:
+            if digest is None or hashlib.sha256(data).hexdigest() == digest:
                 return codec.decode(data)
         return None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.failure import failure
+from nextstrain_batch.quantities import shown_seconds
 from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.store import codec, keys
 
@@ -80,8 +81,8 @@ def outcome_of(job: Job | None, attempts: Attempts) -> Outcome:
             "AWS Batch has forgotten the job, and it left no result: cannot tell how it ended."
         )
         return Outcome(FAILED_WITHOUT_CODE, summary, attempts, problem)
-    minutes = (result.finished - result.started).total_seconds() / 60
-    ended = f"ended with exit code {result.exit_code} after {minutes:.1f} minutes"
+    took = shown_seconds((result.finished - result.started).total_seconds())
+    ended = f"ended with exit code {result.exit_code} after {took}"
     summary = f"AWS Batch has forgotten the job; it {ended}."
     return Outcome(result.exit_code, summary, attempts, problem)
 
@@ -95,7 +96,8 @@ def _exit_code(job: Job) -> int:
 def _summary(job: Job) -> str:
     parts = [f"Job {job.status}"]
     if job.started and job.stopped:
-        parts.append(f"after {(job.stopped - job.started).total_seconds() / 60:.1f} minutes")
+        took = (job.stopped - job.started).total_seconds()
+        parts.append(f"after {shown_seconds(took)}")
     if not job.succeeded:
         details = [f"exit code {job.exit_code}"] if job.exit_code is not None else []
         details += [reason for reason in (job.reason, job.container_reason) if reason]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nextstrain_batch import globs
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.ignore_file import IgnoreFile
-from nextstrain_batch.walk import never_travels
+from nextstrain_batch.walk import never_travels, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+
+    from nextstrain_batch.walk import Found
 
 MARKER = "nextstrain-pathogen.yaml"
 
@@ -79,15 +82,16 @@ def _missing(directory: Path) -> str:
 SNAKEMAKE_UP = frozenset({"metadata", "incomplete"})
 ALWAYS_OUT = "never sent: Git's, Snakemake's and Python's own files"
 LOOKS_SECRET = "never sent: by its name, it may hold secrets"  # noqa: S105 - a message
+BY_PATTERN = "--exclude-from-upload "
 # And what helps here afterwards; ``storage`` holds copies of remote files.
 SNAKEMAKE_DOWN = frozenset({"incomplete", "log", "metadata", "storage"})
 
-# People keep secrets in environment.sh and the like, beside environment.yaml for Conda. A file
-# called so stays here unless its ending tells that it is something else.
-_HARMLESS_ENDINGS = frozenset(
-    {"csv", "fa", "fasta", "gb", "gff", "ipynb", "lock", "md", "nwk", "py", "r", "rmd", "rst"}
-    | {"smk", "tsv", "yaml", "yml"}
+# People keep secrets in environment.sh, environment_rethink.sh and the like. What only begins so
+# may be anything: environmental samples, environment.yaml for Conda.
+_SECRET = re.compile(
+    r"environments?([-_.].*)?\.(sh|bash|zsh|csh|fish|env|envrc|local|secrets?)(~|\.(bak|old|orig))?"
 )
+_SECRET_AT_ROOT = re.compile(r"environment([-_][^.]*)?~?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +105,58 @@ class LeftOut:
 
 
 class UploadFilter:
-    """What ``walk`` asks whether to skip a path. Remembers what it skips, and why."""
+    """What ``walk`` asks whether to skip a path. Remembers what it skips, and why.
+
+    A directory that a pattern leaves out is walked through where a negated one may match in it,
+    so what was found has to go through ``travelling``.
+    """
 
     def __init__(self, root: Path, exclude: Sequence[str]) -> None:
         """Take the rules of ``upload_filter`` and of the ``.nextstrainignore`` at *root*."""
         self._reason = upload_filter(exclude, IgnoreFile.of(root))
+        self._may_spare = globs.may_spare(exclude)
+        self._entered: dict[str, str] = {}
+        self._unmatched = {
+            each: globs.matcher([each[1:] if globs.is_negated(each) else each]) for each in exclude
+        }
         self.left_out: list[LeftOut] = []
 
     def __call__(self, path: str, is_directory: bool) -> bool:
         """Tell whether to skip a path."""
+        name = f"{path}/" if is_directory else path
+        for pattern in [each for each, matches in self._unmatched.items() if matches(name)]:
+            del self._unmatched[pattern]
         reason = self._reason(path, is_directory)
         if reason is None:
             return False
+        if is_directory and reason.startswith(BY_PATTERN) and self._may_spare(name):
+            self._entered[path] = reason
+            return False
         self.left_out.append(LeftOut(path, is_directory, reason))
         return True
+
+    def travelling(self, found: Iterable[Found]) -> list[Found]:
+        """Return what travels of what ``walk`` found, in its order.
+
+        That is all of it but the directories that are left out and hold nothing that travels.
+        """
+        travels: list[Found] = []
+        needed: set[str] = set()
+        for each in reversed(list(found)):
+            if each.path in needed or each.path not in self._entered:
+                travels.append(each)
+                needed.add(each.path.rpartition("/")[0])
+            else:
+                self.left_out.append(LeftOut(each.path, True, self._entered[each.path]))
+        directories = {each.path for each in self.left_out if each.is_directory}
+        self.left_out = [
+            each for each in self.left_out if each.path.rpartition("/")[0] not in directories
+        ]
+        return travels[::-1]
+
+    def unmatched(self) -> list[str]:
+        """Return the patterns that have matched nothing at all."""
+        return list(self._unmatched)
 
 
 def upload_filter(
@@ -125,12 +167,11 @@ def upload_filter(
     It returns the rule, for people to read, or None for what travels. Always skipped: ``.git``,
     ``.snakemake`` but for its ``metadata`` and ``incomplete``, Python's bytecode, and files that
     look like secrets (``holds_secrets``). Besides them, what the *ignored* file says, and what the
-    *exclude* patterns match; if one of these is negated, directories are never skipped for a
-    pattern's sake, as what lies in them may have to stay.
+    *exclude* patterns match, with all that lies in a directory that they match; what a negated one
+    matches is not skipped, wherever it lies.
     """
-    excluded = globs.matcher(exclude) if exclude else None
-    pattern = globs.decider(exclude) if exclude else str
-    prunes = not any(globs.is_negated(pattern) for pattern in exclude)
+    excluded = globs.matcher(exclude, whole_directories=True) if exclude else None
+    pattern = globs.decider(exclude)
 
     def skip(path: str, is_directory: bool) -> str | None:
         if never_travels(path, is_directory, SNAKEMAKE_UP):
@@ -139,12 +180,10 @@ def upload_filter(
             return LOOKS_SECRET
         if ignored is not None and (rule := ignored.rule(path, is_directory)):
             return rule
-        if excluded is None or (is_directory and not prunes):
-            return None
         name = f"{path}/" if is_directory else path
-        if not excluded(name):
+        if excluded is None or not excluded(name):
             return None
-        return f"--exclude-from-upload {pattern(name)}"
+        return BY_PATTERN + pattern(name)
 
     return skip
 
@@ -152,23 +191,36 @@ def upload_filter(
 def download_filter(download: Sequence[str] | bool) -> Callable[[str], bool]:
     """Return a function that tells whether a path is wanted: patterns, or all, or none.
 
-    Never wanted: ``.git``, ``.snakemake`` but for its ``incomplete``, ``log``,
-    ``metadata`` and ``storage``, and
-    Python's bytecode.
+    A directory's path may end with a slash. Never wanted: ``.git``, ``.snakemake`` but for its
+    ``incomplete``, ``log``, ``metadata`` and ``storage``, and Python's bytecode. Which notes of
+    Snakemake's are wanted, ``wanted.Wanted`` knows better.
     """
     if isinstance(download, bool):
         matches: Callable[[str], bool] = lambda _path: download  # noqa: E731
     else:
         matches = globs.matcher(download)
-    return lambda path: not never_travels(path, False, SNAKEMAKE_DOWN) and matches(path)
+    return lambda path: not never_travels(path.rstrip("/"), False, SNAKEMAKE_DOWN) and matches(path)
 
 
 def holds_secrets(path: str) -> bool:
     """Whether a file's name looks as if it held secrets, as ``environment.sh`` does.
 
-    Not ``environment.yaml``, ``environment_colours.tsv`` and others that tell they hold none.
+    A name without an ending is one at the root only.
     """
-    name = path.rpartition("/")[2]
-    if not name.startswith("environment"):
-        return False
-    return name.rpartition(".")[2].lower() not in _HARMLESS_ENDINGS
+    directory, _, name = path.rpartition("/")
+    return bool(_SECRET.fullmatch(name) or (not directory and _SECRET_AT_ROOT.fullmatch(name)))
+
+
+def check_travels(pathogen: Pathogen, found: Sequence[Found], left_out: Sequence[LeftOut]) -> None:
+    """Raise ``PathogenError`` unless the working directory is among what was *found* to travel."""
+    where = pathogen.working_directory
+    if not where or any(each.path == where for each in found):
+        return
+    rules = [each.reason for each in left_out if f"{where}/".startswith(f"{each.path}/")]
+    why = f" It is left out by this rule: {rules[0]}." if rules else ""
+    raise PathogenError(
+        f"The directory {shown(where)}, where the program is to run, would not be sent.{why}\n\n"
+        f"All of {pathogen.root} travels but for what rules leave out, and this build runs in what"
+        " they leave out.\n\n"
+        "Change the rule, or name another directory."
+    )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nextstrain_batch.store.manifest import Entry
 
 _PIECE = 1024 * 1024
+_SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _OLD = os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -65,15 +66,38 @@ class Staging:
         self._numbers = itertools.count()
         self._made: set[str] = set()
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._working = 0
+        self._is_over = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with self._idle:
+            self._is_over = True
+            self._idle.wait_for(lambda: not self._working)
         for temporary in self._made:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
         self._made.clear()
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Put off the end of the ``with`` meanwhile; raise ``LocalFilesError`` after it.
+
+        For threads that may come back from the network when nobody waits for them any more.
+        """
+        with self._lock:
+            if self._is_over:
+                raise LocalFilesError("The transfer has ended.")
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._working -= 1
+                self._idle.notify_all()
 
     def full(self, path: str) -> str:
         """Return the absolute name of an entry's path."""
@@ -190,8 +214,12 @@ def set_time(full: str, mtime_ns: int) -> None:
 
 
 def set_mode(full: str, mode: int) -> None:
-    """Set the permission bits of a file or directory."""
-    os.chmod(full, mode)  # noqa: PTH101
+    """Set the permission bits of a file or directory.
+
+    A directory stays one that hands its group on to what is made in it, for example.
+    """
+    is_directory = stat.S_ISDIR(before := os.lstat(full).st_mode)
+    os.chmod(full, mode | (before & _SPECIAL if is_directory else 0))  # noqa: PTH101
 
 
 class Directories:
@@ -205,6 +233,8 @@ class Directories:
         self._yields = yields
         self._real = {""}
         self._made: dict[str, Entry] = {}
+        self._opened: dict[str, int] = {}
+        """The modes that directories had which were made writable for a while."""
 
     def __enter__(self) -> Self:
         return self
@@ -212,8 +242,9 @@ class Directories:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         # After an error, what has been made is still not left closed to its owner's group; but
         # the error to be shown is the first one.
-        with contextlib.suppress(LocalFilesError) if error else contextlib.nullcontext():
-            self._settle()
+        failure = self._settle()
+        if failure and not error:
+            raise failure
 
     def make(self, entry: Entry) -> bool:
         """Make sure that *entry*'s directory is a real one; tell whether it was made just now.
@@ -234,6 +265,11 @@ class Directories:
                 # Its own mode might not let anything be written into it; that comes last.
                 os.mkdir(full, 0o700)  # noqa: PTH102
                 self._made[path] = entry
+            elif not (mode | entry.mode) & stat.S_IWUSR:
+                # A build made it so, maybe one whose results have come only in part.
+                with contextlib.suppress(PermissionError):
+                    set_mode(full, stat.S_IMODE(mode) | stat.S_IRWXU)
+                    self._opened[path] = stat.S_IMODE(mode)
         self._real.add(path)
         return path in self._made
 
@@ -241,11 +277,27 @@ class Directories:
         """See to it that *entry*'s mode and time are set, even if the directory was there."""
         self._made[entry.path] = entry
 
-    def _settle(self) -> None:
-        """Set modes and times, the deepest first, because each change touches its parent."""
-        for path in sorted(self._made, key=lambda path: -path.count("/")):
-            entry = self._made[path]
-            with _explaining("set the permissions of", path):
-                set_mode(f"{self._root}/{path}", entry.mode)
-                set_time(f"{self._root}/{path}", entry.mtime_ns)
+    def _settle(self) -> LocalFilesError | None:
+        """Set modes and times, the deepest first, because each change touches its parent.
+
+        Goes on after an error, and returns the first.
+        """
+        first: LocalFilesError | None = None
+        for path in sorted({*self._made, *self._opened}, key=lambda path: -path.count("/")):
+            # Of anything else it is not known whether it is a directory, or leads out of the root.
+            if path in self._real:
+                try:
+                    self._finish(path)
+                except LocalFilesError as error:
+                    first = first or error
         self._made.clear()
+        self._opened.clear()
+        return first
+
+    def _finish(self, path: str) -> None:
+        full, entry = f"{self._root}/{path}", self._made.get(path)
+        # One that belongs to somebody else stays as it is: what lies in it matters more.
+        with _explaining("set the permissions of", path), contextlib.suppress(PermissionError):
+            set_mode(full, entry.mode if entry else self._opened[path])
+            if entry:
+                set_time(full, entry.mtime_ns)

@@ -114,14 +114,21 @@ class Ahead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        """Wait for what has begun; what has not never does where something went wrong."""
+        """Wait for what has begun; what has not never does where something went wrong.
+
+        After ``KeyboardInterrupt`` nothing is waited for: the process is about to end.
+        """
+        patient = not isinstance(error, KeyboardInterrupt)
         try:
             if error is None:
                 self._settle(0)
                 self._meter.add(sum(map(len, self._contents.values())))
+        except KeyboardInterrupt:
+            patient = False
+            raise
         finally:
             if self._pool is not None:
-                self._pool.shutdown(wait=True, cancel_futures=True)
+                self._pool.shutdown(wait=patient, cancel_futures=True)
 
     def begin(self, total: int) -> None:
         """Tell of progress towards *total* bytes."""
@@ -255,7 +262,7 @@ class _Reader:
         except OSError as error:
             raise not_read(place.path, error) from None
         if hashlib.sha256(data).hexdigest() != chunk.digest:
-            raise ChangedError(place.path)
+            raise ChangedError.of(place.path)
         return data
 
     def _open(self, path: str) -> FileIO:

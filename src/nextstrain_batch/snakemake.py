@@ -30,6 +30,19 @@ _STORAGE_PREFIX = ("--local-s", "--local-storage-prefix")
 # those of Snakemake 9; -s, -d and others take the rest of the word as their value.
 _SHORT_CORES = re.compile(r"-[nptkfFlSDa]*([cj])")
 
+SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+"""Where Snakemake looks for the workflow if it is not told."""
+
+# What names the workflow, may name it, or makes it unnecessary.
+_NEEDS_NO_SNAKEFILE = (
+    ("--sn", "--snakefile"),
+    ("--prof", "--profile"),
+    ("--wo", "--workflow-profile"),
+    ("--he", "--help"),
+    ("--vers", "--version"),
+)
+_SHORT_SNAKEFILE = re.compile(r"-[nptkfFlSDa]*[shv]")
+
 
 @dataclass(frozen=True)
 class Command:
@@ -64,6 +77,14 @@ def command(
             " so they may not come back with the results."
         )
     return Command(("snakemake", *DEFAULTS, *cores, *inserted, *words), tuple(warnings))
+
+
+def looks_for_snakefile(arguments: Sequence[str]) -> bool:
+    """Tell whether Snakemake, given the user's *arguments*, looks for one of ``SNAKEFILES``."""
+    return not any(
+        _SHORT_SNAKEFILE.match(word) or any(_names(word, each) for each in _NEEDS_NO_SNAKEFILE)
+        for word in _options(arguments)
+    )
 
 
 def other(program: str, arguments: Sequence[str]) -> Command:

@@ -300,19 +300,24 @@ def _read(
             after.st_size,
         ):
             return _Read(Found(path, after), chunks, began)
-    raise ChangedError(path)
+    raise ChangedError.of(path)
 
 
 class ChangedError(PathogenError):
-    """The file at *path* is not what it was said or found to be a moment ago."""
+    """The file at ``path`` is not what it was said or found to be a moment ago."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(
+    path: str
+
+    @classmethod
+    def of(cls, path: str) -> ChangedError:
+        """Return the error for one file."""
+        error = cls(
             f"The file {shown(path)} changed while it was read.\n\n"
             "Some program seems to be writing to it.\n\n"
             "Try again when it has finished, or leave the file out with --exclude-from-upload."
         )
-        self.path = path
+        error.path = path
+        return error
 
 
 def not_read(path: str, error: OSError) -> PathogenError:
@@ -323,7 +328,7 @@ def not_read(path: str, error: OSError) -> PathogenError:
             "Some program seems to be at work in it.\n\nTry again when it has finished."
         )
     if error.errno in {errno.ELOOP, errno.EISDIR}:  # now a symlink, or a directory
-        return ChangedError(path)
+        return ChangedError.of(path)
     return unreadable(path, error, "file")
 
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nextstrain_batch.aws_errors import BusyError, error_code, error_text, explaining, paragraphs
-from nextstrain_batch.errors import AccessDeniedError, JobError, UnreachableError
+from nextstrain_batch.aws_errors import TRANSIENT, error_code, error_text, explaining, paragraphs
+from nextstrain_batch.errors import AccessDeniedError, JobError, UnreachableError, UserError
 from nextstrain_batch.image import definition_with_image, find_definition, no_such_definition
 from nextstrain_batch.job import region_of
 
@@ -21,6 +21,10 @@ LONGEST_OVERRIDES = 8192
 
 LOOKS = (1.0, 2.0, 4.0)
 """Seconds before each look for a job whose submission got no answer."""
+
+
+class MayExistError(UnreachableError):
+    """It cannot be told whether the job exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +51,35 @@ def submit(batch: BatchClient, request: JobRequest, wait: Callable[[float], obje
     """Make the job and return its id.
 
     *wait* sleeps for some seconds. Raises ``JobError`` when the queue or the definition is not as
-    needed, ``AccessDeniedError`` when AWS denies what it takes, and ``UnreachableError`` when it
-    cannot be told whether the job exists.
+    needed, ``AccessDeniedError`` when AWS denies what it takes, and ``MayExistError`` when it
+    cannot be told whether the job exists; after any other error there is none.
     """
     definition = request.definition
     if request.image is not None:
         definition = definition_with_image(batch, definition, request.image)
     parameters = _parameters(request, definition)
     job_id = _submit_once(batch, request, parameters)
+    if job_id is not None:
+        return job_id
+    try:
+        job_id = _look(batch, request, wait) or _submit_once(batch, request, parameters)
+    except UserError as error:
+        raise _cannot_tell(request, str(error)) from error
     if job_id is None:
-        job_id = _find(batch, request, wait) or _submit_once(batch, request, parameters)
-    if job_id is None:
-        raise _cannot_tell(request, "AWS did not answer a second time either.")
+        raise _cannot_tell(request, "AWS did not answer properly a second time either.")
     return job_id
+
+
+def find(batch: BatchClient, queue: str, name: str) -> str | None:
+    """Return the id of the job called *name* in *queue*; None when AWS Batch knows none.
+
+    It forgets a job some days after its end. Raises the errors of ``aws_errors``.
+    """
+    with explaining("look for the job", region_of(batch)):
+        answer = batch.list_jobs(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
+    # JOB_NAME ignores case.
+    named = [job for job in answer.get("jobSummaryList", ()) if job["jobName"] == name]
+    return str(named[0]["jobId"]) if named else None
 
 
 def _parameters(request: JobRequest, definition: str) -> dict[str, Any]:
@@ -98,7 +118,10 @@ def _parameters(request: JobRequest, definition: str) -> dict[str, Any]:
 def _submit_once(
     batch: BatchClient, request: JobRequest, parameters: Mapping[str, Any]
 ) -> str | None:
-    """Return the job's id, or None when the connection was lost before AWS answered."""
+    """Return the job's id, or None when it may have been made without our hearing of it.
+
+    The connection was lost before AWS answered, or AWS failed on its own side (HTTP 5xx).
+    """
     from botocore.exceptions import (
         ClientError,
         ConnectTimeoutError,
@@ -112,6 +135,8 @@ def _submit_once(
         except ClientError as error:
             if error_code(error) == "ClientException":
                 raise _refused(batch, request, error_text(error)) from error
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+                return None
             raise
         except (EndpointConnectionError, ConnectTimeoutError):
             raise  # Nothing was sent.
@@ -119,41 +144,27 @@ def _submit_once(
             return None
 
 
-def _find(batch: BatchClient, request: JobRequest, wait: Callable[[float], object]) -> str | None:
-    """Look for a job that may or may not have been made; None when it is not there.
-
-    Raises ``UnreachableError`` when that cannot be told.
-    """
+def _look(batch: BatchClient, request: JobRequest, wait: Callable[[float], object]) -> str | None:
+    """Look for a job that may or may not have been made; None when it is not there."""
     for seconds in LOOKS:
         wait(seconds)
         try:
-            with explaining("look for the job", region_of(batch)):
-                answer = batch.list_jobs(
-                    jobQueue=request.queue,
-                    filters=[{"name": "JOB_NAME", "values": [request.name]}],
-                )
-        except AccessDeniedError as error:
-            raise _cannot_tell(
-                request, "To look for the job takes batch:ListJobs, which AWS denies."
-            ) from error
-        except (UnreachableError, BusyError) as error:
+            job_id = find(batch, request.queue, request.name)
+        except TRANSIENT:
             if seconds == LOOKS[-1]:
-                raise _cannot_tell(request, str(error)) from error
+                raise
             continue
-        # JOB_NAME ignores case.
-        named = [job for job in answer["jobSummaryList"] if job["jobName"] == request.name]
-        if named:
-            return str(named[0]["jobId"])
+        if job_id is not None:
+            return job_id
     return None
 
 
-def _cannot_tell(request: JobRequest, why: str) -> UnreachableError:
-    return UnreachableError(
+def _cannot_tell(request: JobRequest, why: str) -> MayExistError:
+    return MayExistError(
         paragraphs(
-            "The connection to AWS was lost while the job was submitted, so it may exist or not.",
+            "AWS did not answer, or failed, while the job was submitted, so it may exist or not.",
             why,
-            f"Look in AWS Batch's console for a job called {request.name} in the queue"
-            f" {request.queue}: if it is there, attach to it by its id; if not, build again.",
+            f"It would be called {request.name}, in the queue {request.queue}.",
         )
     )
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from nextstrain_batch.snapshot import Sink, Snapshot
     from nextstrain_batch.store.manifest import Chunk
     from nextstrain_batch.store.transport import Transport
-
-EXPIRY = timedelta(days=30)
-"""How long the bucket keeps an object, counted from when it was written."""
 
 # Packs of less content than this are small; of so many, a job would pay for each request.
 _SMALL = packs.MINIMUM // 2
@@ -291,7 +287,7 @@ def _hold(
 
 def _renew(planned: Plan, transport: Transport, now: datetime) -> bool:
     """Renew the packs that would expire; return false when one has already."""
-    old = [pack_id for pack_id, written in planned.written.items() if now - written > EXPIRY / 2]
+    old = [each for each, written in planned.written.items() if now - written > pins.RENEW_AFTER]
 
     def renew(pack_id: str) -> bool:
         try:

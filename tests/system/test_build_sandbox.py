@@ -131,6 +131,25 @@ def test_download_patterns(nextstrain, pathogen):
     assert not (pathogen / "other").exists()
 
 
+@pytest.mark.parametrize("option", ["--download=results/**", "--exclude-from-download=nomatch.txt"])
+def test_patterns_do_not_mislead_snakemake(nextstrain, pathogen, option):
+    """What Snakemake knows of earlier runs is true of the results, whichever were brought back."""
+    snakefile = pathogen / "Snakefile"
+    first = snakefile.read_text()
+    for prefix, options in [("n=", ()), ("N=", (option,)), ("n=", ())]:
+        snakefile.write_text(first.replace("n=", prefix))
+        build = nextstrain(*SANDBOX, *options, pathogen)
+        assert build.returncode == 0, build.stdout + build.stderr
+        assert (pathogen / "results" / "count.txt").read_text() == f"{prefix}3\n", build.stdout
+
+
+def test_patterns_that_choose_nothing(nextstrain, pathogen):
+    """Where no result matches, that is said, and how many there are."""
+    build = nextstrain(*SANDBOX, "--download", "out/", pathogen)
+    assert "None of the 2 new or changed files matches --download out/" in build.stdout
+    assert not (pathogen / "results").exists()
+
+
 def test_no_download(nextstrain, pathogen):
     """With --no-download the directory stays as it was."""
     before = files(pathogen)
@@ -158,6 +177,7 @@ def test_what_is_excluded_does_not_travel(nextstrain, pathogen):
         "-type",
         "f",
     )
+    assert "may hold secrets: 'environment.sh'." in build.stdout
     travelled = set(re.findall(r"\] \./(\S+)$", build.stdout, re.MULTILINE))
     assert travelled == {"Snakefile", "data/names.txt", "envs/environment.yaml"}
 

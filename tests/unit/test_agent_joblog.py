@@ -96,3 +96,17 @@ def test_full_disk_does_not_end_the_build(tmp_path, stdout):
     with JobLog(tmp_path, stdout) as log:
         log.write(b"one\n")
     assert stdout.getvalue() == b"one\n"
+
+
+def test_a_program_that_empties_the_directory(tmp_path):
+    """Whatever becomes of the files' names, the beginning and the end are kept."""
+    with JobLog(tmp_path, None, head=10, tail=10) as log:
+        log.write(b"beginning\n" + b"a" * 15)
+        for each in tmp_path.iterdir():
+            each.unlink()
+        tmp_path.rmdir()
+        log.write(b"b" * 15)
+        log.write(b"the end")
+        content = log.content()
+    assert content.startswith(b"beginning\n")
+    assert content.endswith(b"the end")

@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -12,6 +13,7 @@ from botocore.awsrequest import AWSResponse
 from nextstrain_batch.aws import Aws, Credentials
 from nextstrain_batch.errors import ConfigError, CredentialsError
 from nextstrain_batch.job import describe
+from scripted_server import Handler, Scripted, serving
 
 KEYS = Credentials("AKIDEXAMPLE", "sesame")
 
@@ -153,3 +155,25 @@ def test_a_submission_is_sent_once(dropper):
     with pytest.raises(HTTPClientError):
         aws.batch.submit_job(jobName="x", jobQueue="q", jobDefinition="d")
     assert dropper.requests == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_submission_that_aws_fails_is_sent_once(status):
+    """An error of AWS's own may come after the job was made, so it is no reason to repeat."""
+    from botocore.exceptions import ClientError
+
+    with serving(Scripted((status, b"{}"), (200, b'{"jobId": "2"}'))) as server:
+        aws = Aws(endpoint=server.url, credentials=KEYS)
+        with pytest.raises(ClientError):
+            aws.batch.submit_job(jobName="x", jobQueue="q", jobDefinition="d")
+    assert len(server.asked) == 1
+
+
+def test_a_submission_that_was_turned_down_is_sent_again():
+    """AWS asks to slow down before it makes a job: that is repeated, as everywhere."""
+    busy = partial(
+        Handler.answer, status=429, body=b"{}", x_amzn_ErrorType="TooManyRequestsException"
+    )
+    with serving(Scripted(busy, (200, b'{"jobId": "2"}'))) as server:
+        aws = Aws(endpoint=server.url, credentials=KEYS)
+        assert aws.batch.submit_job(jobName="x", jobQueue="q", jobDefinition="d")["jobId"] == "2"

@@ -73,6 +73,7 @@ def test_the_sandbox_by_itself_does_not_choose_the_runtime():
         (["--no-download"], False),
         (["--download", "a", "--download", "b"], ("a", "b")),
         (["--exclude-from-download", "a"], ("!a",)),
+        (["--exclude-from-download", "(a)"], (r"!\(a)",)),
         (["--download=x", "--exclude-from-d", "a"], ("x", "!a")),
         (["--download", "a", "--no-download"], False),
         (["--no-download", "--download", "a"], ("a",)),
@@ -81,6 +82,22 @@ def test_the_sandbox_by_itself_does_not_choose_the_runtime():
 def test_what_to_download(words, download):
     """Patterns add up, excluding is negating, and of --no-download and patterns the last wins."""
     assert options("--aws-batch", *words, "dir").download == download
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--exclude-from-upload", ""], ["--exclude-from-upload=!"], ["--download", "results/["],
+        ["--download", "data/{1..20000}.fasta"], ["--exclude-from-download", "{a"],
+        ["--exclude-from-download", "!a"], ["--exclude-from-download", ""],
+    ],
+)  # fmt: skip
+def test_patterns_that_cannot_be_meant(words, capsys):
+    """A pattern that is not whole ends with exit code 2 and the option's name."""
+    with pytest.raises(SystemExit) as ended:
+        options("--aws-batch", *words, "dir")
+    assert ended.value.code == 2
+    assert f"argument {words[0].partition('=')[0]}: '" in capsys.readouterr().err
 
 
 def test_image_from_option_environment_file():

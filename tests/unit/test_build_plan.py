@@ -4,11 +4,15 @@ import io
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memory_transport import MemoryTransport
 from nextstrain_batch import upload
 from nextstrain_batch.commands import build_plan
-from nextstrain_batch.pathogen import UploadFilter
+from nextstrain_batch.commands.build_plan import LINES, Line
+from nextstrain_batch.pathogen import LeftOut, UploadFilter
+from nextstrain_batch.runtimes.aws_batch.gathering import Gathered
 from nextstrain_batch.ui import Ui
 from trees import send, snap, write
 
@@ -23,9 +27,9 @@ def planned(root, bucket, known=(), skip=None):
     return upload.plan(taken, bucket, known=known, now=bucket.clock)
 
 
-def told(plan, left_out=()):
+def told(plan, left_out=(), unmatched=()):
     out = io.StringIO()
-    build_plan.show(plan, left_out, Ui(out, io.StringIO()))
+    build_plan.show(Gathered(plan, tuple(left_out), tuple(unmatched)), Ui(out, out))
     return out.getvalue()
 
 
@@ -60,8 +64,32 @@ def test_what_is_there_and_what_is_not(tmp_path, bucket):
     text = told(plan)
     assert "to be sent            new" in text
     assert "in the bucket         a" in text
+    assert "same as new           same" in text
+    assert "In all: 5 files, 17 bytes" in text
     assert "In the bucket already: 3 bytes, in 1 pack." in text
+    assert "The same as what is sent with another file: 7 bytes." in text
     assert "To be sent: 7 bytes before compression, in 1 pack." in text
+    assert "packed anew" not in text
+
+
+def test_copies_of_what_is_there_are_there(tmp_path, bucket):
+    """Of two files with the same content in the bucket, both are in the bucket, and add up."""
+    tree = write(tmp_path, {"a": "old", "b": "old"})
+    plan = planned(tree, bucket, [send(tree, bucket).manifest])
+    assert "In all: 2 files, 6 bytes\nIn the bucket already: 6 bytes, in 1 pack.\n" in told(plan)
+
+
+def test_what_is_packed_anew(tmp_path, bucket):
+    """Content that was sent before and has to be sent again is called so."""
+    tree = write(tmp_path, {"a": "x" * 10, **{f"{n}": f"{n}" * 100 for n in range(1, 10)}})
+    known = send(tree, bucket).manifest
+    for number in range(1, 10):
+        (tree / f"{number}").unlink()
+    write(tree, {"b": "new"})
+    text = told(planned(tree, bucket, [known]))
+    assert "to be sent again      a" in text
+    assert "to be sent            b" in text
+    assert "Of that, 10 bytes was sent before and is packed anew." in text
 
 
 def test_part_of_a_file(tmp_path, bucket):
@@ -76,8 +104,37 @@ def test_part_of_a_file(tmp_path, bucket):
 
 def test_snakemakes_state_is_one_line(tmp_path, bucket):
     """Snakemake's many small files do not drown the others."""
-    plan = planned(write(tmp_path, {"a": "x", ".snakemake/metadata/b": "y"}), bucket)
-    assert lines(plan) == {"a": (1, 1), ".snakemake/ (1 file)": (1, 1)}
+    notes = {".snakemake/metadata/b": "y", "sub/.snakemake/metadata/b": "y", "sub/c": "z"}
+    plan = planned(write(tmp_path, {"a": "x", **notes}), bucket)
+    listed = [line.name for line in build_plan.grouped(build_plan.lines(plan))]
+    assert listed == [".snakemake/ (1 file)", "a", "sub/.snakemake/ (1 file)", "sub/c"]
+
+
+paths = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(paths, max_size=60), st.integers(2, 20))
+def test_a_long_listing_is_grouped(paths, limit):
+    """However many files there are, the listing keeps to its limit and adds up."""
+    files = sorted(path for path in paths if not any(each.startswith(f"{path}/") for each in paths))
+    found = [Line(path, 3, 2, 1, 1, "x") for path in files]
+    listed = build_plan.grouped(found, limit)
+    assert len(listed) <= limit
+    for count in ("size", "unsent", "shared", "again", "files"):
+        assert sum(getattr(each, count) for each in listed) == sum(
+            getattr(each, count) for each in found
+        )
+    if len(found) <= limit:
+        assert listed == found
+
+
+def test_the_fullest_directories_are_shut(tmp_path, bucket):
+    """Of thousands of files, those in small directories are still named."""
+    many = {f"data/raw/{number}": str(number) for number in range(LINES * 2)}
+    text = told(planned(write(tmp_path, {"Snakefile": "", "rules/a.smk": "", **many}), bucket))
+    assert "data/raw/ (100 files)\n" in text
+    assert "rules/a.smk\n" in text
+    assert "data/raw/1\n" not in text.partition("The largest")[0]
 
 
 def test_what_is_left_out_is_told_with_its_rule_and_size(tmp_path, bucket):
@@ -105,12 +162,40 @@ def test_what_is_left_out_is_told_with_its_rule_and_size(tmp_path, bucket):
     assert set(lines(plan)) == {"keep", ".nextstrainignore"}
 
 
+def test_empty_directories_are_not_told(tmp_path, bucket):
+    """A directory without files that is left out is not worth a line, nor is its rule."""
+    (tmp_path / ".snakemake" / "conda").mkdir(parents=True)
+    write(tmp_path, {"a": ""})
+    skip = UploadFilter(tmp_path, [])
+    plan = planned(tmp_path, bucket, skip=skip)
+    assert skip.left_out == [
+        LeftOut(".snakemake/conda", True, "never sent: Git's, Snakemake's and Python's own files")
+    ]
+    text = told(plan, skip.left_out)
+    assert "conda" not in text
+    assert "never sent" not in text
+
+
+def test_patterns_without_a_match_are_named(tmp_path, bucket):
+    """A pattern that leaves out nothing may be mistyped, so it is named."""
+    text = told(planned(write(tmp_path, {"a": ""}), bucket), unmatched=["dta/**"])
+    assert "--exclude-from-upload dta/** matches nothing" in text
+
+
 def test_the_largest_files_are_named_again(tmp_path, bucket):
     """Where there are many files, the largest are named once more at the end."""
     plan = planned(write(tmp_path, {f"{n:02}": "x" * n for n in range(30)}), bucket)
     largest = told(plan).partition("The largest files")[2]
     assert "29 bytes  29" in largest
     assert "19 bytes  19" not in largest
+
+
+def test_no_file_is_the_largest_of_equals(tmp_path, bucket):
+    """Where files are of much the same size, none is named as one of the largest."""
+    plan = planned(write(tmp_path, {f"{n:02}": "x" for n in range(30)}), bucket)
+    assert "The largest files" not in told(plan)
+    plan = planned(write(tmp_path, {f"x/{n}": f"{n}" for n in range(300)}), bucket)
+    assert "The largest files" not in told(plan)
 
 
 def test_names_that_cannot_be_printed(tmp_path, bucket):

@@ -7,20 +7,24 @@ from pathlib import Path
 import pytest
 
 from fakes_aws import FakeBatch, job_detail
-from memory_transport import BEGIN
+from memory_transport import BEGIN, MemoryTransport
 from nextstrain_batch.commands.build_report import LISTED, Report
 from nextstrain_batch.download import Downloaded
 from nextstrain_batch.events import LogLine, Notice, StateChange
 from nextstrain_batch.interrupts import Interrupts
 from nextstrain_batch.job import describe
 from nextstrain_batch.outcome import Attempts, Outcome
-from nextstrain_batch.pathogen import Pathogen
+from nextstrain_batch.pathogen import ALWAYS_OUT, LOOKS_SECRET, LeftOut, Pathogen
+from nextstrain_batch.runs import Run
+from nextstrain_batch.runtimes.aws_batch.context import Launched
+from nextstrain_batch.runtimes.aws_batch.gathering import Gathered
 from nextstrain_batch.snapshot import Snapshot
 from nextstrain_batch.store.manifest import Chunk, Entry, Manifest
 from nextstrain_batch.ui import Ui
-from nextstrain_batch.upload import Uploaded
+from nextstrain_batch.upload import Plan, Uploaded
 
 ZIKA = Pathogen(Path("/there/zika"), Path("/there/zika"))
+RUN = Run("zika-1", BEGIN, "zika", "", ("true",), "queue", "job", "0" * 64)
 
 
 @dataclass
@@ -28,6 +32,8 @@ class Options:
     directory: Path | None = None
     logs: bool = True
     detach: bool = False
+    cancel: bool = False
+    download: bool | tuple[str, ...] = True
     environment: dict = field(default_factory=dict)
 
 
@@ -44,6 +50,11 @@ class Told:
         return self.out.getvalue()
 
 
+def gathered(*entries, left_out=()):
+    plan = Plan(Snapshot(ZIKA.root, entries), {}, {}, (), {}, BEGIN, ())
+    return Gathered(plan, tuple(left_out))
+
+
 def job(status, **changes):
     return describe(FakeBatch(states=[(-1, job_detail(status, **changes))]), "job-1")
 
@@ -55,7 +66,7 @@ def test_sending_says_how_much_and_never_a_value():
         Entry("data", "directory", 0o755, 0),
         Entry("data/a", "file", 0o644, 0, (Chunk("0" * 64, 2_500_000),)),
     )
-    told.report.sending(ZIKA, Snapshot(ZIKA.root, entries))
+    told.report.sending(ZIKA, gathered(*entries))
     assert "/there/zika: 1 file, 2.5 MB" in told.out.getvalue()
     assert "TOKEN" in told.out.getvalue()
     assert "s3cret" not in told.out.getvalue()
@@ -64,10 +75,10 @@ def test_sending_says_how_much_and_never_a_value():
 def test_the_directory_is_named_as_it_was_given():
     """The user's own word for the directory is used, but where the whole pathogen above travels."""
     told = Told(directory=Path("zika"))
-    told.report.sending(ZIKA, Snapshot(ZIKA.root, ()))
+    told.report.sending(ZIKA, gathered())
     assert "Sending zika:" in told.out.getvalue()
     inside = Pathogen(ZIKA.root, ZIKA.root / "phylogenetic")
-    told.report.sending(inside, Snapshot(ZIKA.root, ()))
+    told.report.sending(inside, gathered())
     assert "Sending /there/zika:" in told.out.getvalue()
 
 
@@ -109,7 +120,7 @@ def test_the_end_and_what_went_wrong():
     """The outcome is told, with what the job side or AWS has to say about a failure."""
     told = Told()
     told.report.ended(
-        Outcome(137, "Job FAILED after 1.0 minutes", Attempts({}, ()), "It used too much memory.")
+        Outcome(137, "Job FAILED after 60 s", Attempts({}, ()), "It used too much memory.")
     )
     assert "Job FAILED" in told.out.getvalue()
     assert "It used too much memory." in told.err.getvalue()
@@ -127,7 +138,7 @@ def test_results_are_summed_up():
     assert ".snakemake" not in text
     assert "… and 3 more" in text
     assert "config.yaml.before-run" in told.err.getvalue()
-    assert "deleted 1 file" in text
+    assert "The build deleted 1 file that stays here:\n  old\n" in text
 
 
 def test_no_results():
@@ -137,6 +148,42 @@ def test_no_results():
     assert "no results" in told.err.getvalue()
     told.report.brought_back(Downloaded((), 3, (), ()), ZIKA)
     assert "No new or changed file" in told.out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("download", "written", "words"),
+    [
+        (("out/",), (), "None of the 3 new or changed files matches --download out/\n"),
+        (("out/",), (".snakemake/metadata/x",), "None of the 3 new or changed files matches"),
+        (("out/", "!x"), (), "matches --download out/ --exclude-from-download x\n"),
+        (("!*",), (), "--exclude-from-download * leaves out all there is: 3 new or changed files"),
+        (("a",), ("a",), "Wrote 1 file"),
+        (True, (), "No new or changed file to write"),
+    ],
+)
+def test_patterns_that_choose_nothing(download, written, words):
+    """Where there are results and the patterns choose none of them, that is said."""
+    told = Told(download=download)
+    passed_over = 0 if download is True else 3
+    told.report.brought_back(Downloaded(written, 0, (), (), passed_over), ZIKA)
+    assert words in told.out.getvalue()
+
+
+def test_what_looks_secret_is_named():
+    """Files that stay here for their names are named, as nobody has asked for that."""
+    told = Told()
+    left_out = [LeftOut(".git", True, ALWAYS_OUT), LeftOut("environment.sh", False, LOOKS_SECRET)]
+    told.report.sending(ZIKA, gathered(left_out=left_out))
+    assert "may hold secrets: 'environment.sh'.\n" in told.out.getvalue()
+    assert ".git" not in told.out.getvalue()
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_job_that_is_over_is_not_cancelled(is_over):
+    """Whoever would cancel a job that is over is told that there was nothing to cancel."""
+    told = Told(cancel=True)
+    told.report.attached(Launched(RUN, "job-1", MemoryTransport(), is_over=is_over))
+    assert ("nothing to cancel" in told.out.getvalue()) is is_over
 
 
 def test_detaching_ends_with_the_command():

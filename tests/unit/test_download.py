@@ -4,11 +4,13 @@ import errno
 import os
 import random
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nextstrain_batch.assemble import holds
 from nextstrain_batch.errors import (
     CorruptError,
     LocalFilesError,
@@ -16,15 +18,26 @@ from nextstrain_batch.errors import (
     UnreachableError,
 )
 from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.store.chunks import chunk_of
 from nextstrain_batch.store.manifest import Manifest
 from trees import Run, seen, send, write
 
 BIG = b"".join(b"%d\t%x\n" % (line, line * line) for line in range(300_000))
 
 
+NOBODY = 65534
+
+
 @pytest.fixture
 def run(tmp_path):
     return Run(tmp_path, {"Snakefile": "rule", "data/in": "in", "data/big": BIG})
+
+
+@pytest.fixture
+def shared():
+    """A directory that everybody may look into, unlike pytest's."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
 def test_new_and_changed_files_come_back(run):
@@ -92,6 +105,72 @@ def test_a_local_edit_is_kept_beside(run):
     assert run.bring_back().kept == (("data/in", "data/in.before-run-2"),)
     assert (run.user / "data/in.before-run").read_text() == "by me"
     assert (run.user / "data/in.before-run-2").read_text() == "again by me"
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_results_that_are_never_sent_are_replaced(run, edited):
+    """What an earlier download left is no edit, even where the build began without it."""
+    write(run.job, {"results/tree": "of the first build"})
+    run.end()
+    first = run.output
+    if edited:
+        write(run.user, {"results/tree": "mine"})
+    write(run.job, {"results/tree": "of the second build"})
+    done = run.end(earlier=lambda: first)
+    assert (run.user / "results/tree").read_text() == "of the second build"
+    assert bool(done.kept) == edited
+    if edited:
+        assert (run.user / "results/tree.before-run").read_text() == "mine"
+
+
+def test_an_edit_while_a_file_is_looked_at(tmp_path):
+    """A file that somebody writes to while it is compared is not taken for what it was."""
+    (file := tmp_path / "file").write_bytes(b"one" + b"two")
+    os.utime(file, ns=(1001, 1001))
+
+    def chunks(*, edit):
+        yield chunk_of(b"one")
+        if edit:
+            with file.open("r+b") as opened:
+                opened.write(b"ONE")
+        yield chunk_of(b"two")
+
+    assert holds(file, chunks(edit=False))
+    assert not holds(file, chunks(edit=True))
+
+
+def test_a_mode_that_was_changed_here_stays(run):
+    """A file that was made executable here remains so, unless the build changed its mode, too."""
+    for path in ("data/in", "Snakefile"):
+        (run.user / path).chmod(0o755)
+    write(run.job, {"data/in": "changed"})
+    os.utime(run.job / "Snakefile", ns=(7, 7))
+    (run.job / "data/big").chmod(0o600)
+    (run.user / "data/big").chmod(0o755)
+    run.end()
+    modes = {
+        path: (run.user / path).stat().st_mode & 0o777
+        for path in ("data/in", "Snakefile", "data/big")
+    }
+    assert modes == {"data/in": 0o755, "Snakefile": 0o755, "data/big": 0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make somebody else's file")
+def test_a_colleagues_file(shared):
+    """A file of somebody else's that the build touched is made anew, where that is allowed."""
+    run = Run(shared, {"theirs": "same"})
+    for each in (shared, run.user, run.job):
+        each.chmod(0o777)
+    os.utime(run.job / "theirs", ns=(7, 7))
+    write(run.job, {"result": "new"})
+    os.seteuid(NOBODY)
+    try:
+        done = run.end()
+    finally:
+        os.seteuid(0)
+    assert done.written == ("result", "theirs")
+    assert (run.user / "theirs").stat().st_mtime_ns == 7
+    assert (run.user / "theirs").stat().st_uid == NOBODY
 
 
 def test_an_edit_with_the_time_set_back_is_noticed(run):

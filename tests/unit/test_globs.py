@@ -1,8 +1,10 @@
 """Patterns for file names."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nextstrain_batch.globs import decider, is_negated, matcher
+from nextstrain_batch.globs import checked, decider, is_negated, matcher, may_spare
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,101 @@ def test_the_pattern_that_decides():
     assert decider(["*.bam", "data/**", "!data/x"])("data/a.bam") == "*.bam"
     assert decider(["*.bam", "data/**", "!data/x"])("data/a") == "data/**"
     assert decider(["!a", "!b"])("c") == "!a, !b"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        ("out/", "out/a/.b", True),
+        ("out", "deep/out/a", True),
+        ("results/out", "results/out/a/b", True),
+        ("results/out", "other/results/out/a", False),
+        ("{a,b}/", "b/x", True),
+        ("results/*", "results/a/b", False),
+        ("out/", "out", False),
+        ("out", "outer/a", False),
+    ],
+)
+def test_a_pattern_that_names_a_directory(pattern, path, matches):
+    """A pattern stands for what lies in a directory that it names, and negated it does so, too."""
+    assert matcher([pattern])(path) is matches
+    assert matcher([f"!{pattern}"])(path) is not matches
+
+
+@pytest.mark.parametrize("pattern", ["data", "data/", "data/**", "d*", "**/data"])
+def test_whole_directories(pattern):
+    """For an upload every pattern that matches a directory stands for all that lies in it."""
+    matches = matcher([pattern, "!*.md", "!data/keep/"], whole_directories=True)
+    assert matches("data/.aws/credentials")
+    assert matches("data/deep/er/.x")
+    assert not matches("data/deep/a.md")
+    assert not matches("data/keep/a")
+    assert not matches("other/x")
+
+
+def test_negations_alone_leave_hidden_files_alone():
+    """A negated pattern takes away what it matches and nothing else, hidden files neither."""
+    matches = matcher(["!nomatch.txt"])
+    assert matches(".snakemake/metadata/x")
+    assert matches("results/.hidden")
+    assert not matches("deep/nomatch.txt")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "directory", "may"),
+    [
+        ("!*.md", "data/", True), ("!data/keep.tsv", "data/", True), ("!a/b/c", "a/", True),
+        ("!a/b/c", "a/x/", False), ("!data/keep.tsv", "secrets/", False), ("!a/b", "a/b/c/", True),
+        ("!a*/b/c", "ab/", True), ("!{a,b}/c", "b/", True), ("data", "data/", False),
+        ("!data/", "x/", True), ("!./data/x", "data/", True), ("!./data/x", "other/", False),
+    ],
+)  # fmt: skip
+def test_where_a_negation_may_match(pattern, directory, may):
+    """A directory has to be looked into if a negated pattern may match something there."""
+    assert may_spare([pattern])(directory) is may
+
+
+names = st.text("ab.", min_size=1, max_size=2).filter(lambda name: name.strip("."))
+paths = st.lists(names, min_size=1, max_size=4).map("/".join)
+parts = st.sampled_from(["a", "b", "ab", "*", "**", "a*", "[ab]", "{a,b}", ".a"])
+
+
+@given(st.lists(parts, min_size=1, max_size=3).map("/".join), paths, st.sampled_from(["", "/"]))
+def test_no_directory_is_overlooked(pattern, path, slash):
+    """Whatever a negated pattern matches, each directory above it has to be looked into."""
+    if not matcher([f"!{pattern}{slash}"])(path):
+        above = path.split("/")[:-1]
+        directories = ["/".join(above[:end]) + "/" for end in range(1, len(above) + 1)]
+        assert all(map(may_spare([f"!{pattern}{slash}"]), directories))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[a]", "{a,b}", "!(a|b)", "[]a]", "[[:alpha:]]*", r"\[a", "a}", "(a"]
+)
+def test_what_can_be_meant(pattern):
+    """A pattern that is whole is taken, and one with its wildcards escaped."""
+    assert checked(pattern) == pattern
+    if not pattern.startswith("("):
+        assert checked(f"!{pattern}") == f"!{pattern}"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("", "names no file"), ("!", "names no file"), ("./", "names no file"),
+        ("!!a", "twice"), ("[", "without its end"), ("{a,b", "without its end"),
+        ("@(a|b", "without its end"), ("a\\", "without its end"), ("a\0", "NUL"),
+        ("data/{1..20000}", "more than 10,000"), ("{1..200}{1..200}", "more than 10,000"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant(pattern, why):
+    """A pattern that is not whole, or stands for too many, is refused with the reason."""
+    with pytest.raises(ValueError, match=why):
+        checked(pattern)
+
+
+def test_many_patterns_in_one():
+    """Braces may stand for thousands of patterns."""
+    matches = matcher([checked("data/{1..2000}.fasta"), checked("{0001..9000}")])
+    assert matches("data/1999.fasta")
+    assert not matches("data/2001.fasta")

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from nextstrain_batch.interrupts import Detach, Interrupts, StopWaiting
+from nextstrain_batch.interrupts import Detach, Interrupts, StopWaiting, saying
 
 
 class Clock:
@@ -118,3 +118,39 @@ def test_handlers_are_given_back():
     with Watcher(on_terminal=True).interrupts.installed():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_interrupts_while_a_job_is_submitted_count_once_it_is_there(terminal):
+    """Control-C before the job's id is known is answered at once, and acted upon later."""
+    with terminal.interrupts.submitting():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert "as soon as its id is known" in terminal.lines[0]
+        os.kill(os.getpid(), signal.SIGINT)
+        assert terminal.cancels == 0
+    assert terminal.interrupts.asked
+    terminal.interrupts.wait(0)
+    assert terminal.cancels == 1
+    assert not terminal.interrupts.asked
+
+
+def test_who_does_not_wait_for_a_submission_leaves(terminal):
+    """A third Control-C is an interrupt of the program itself."""
+    with terminal.interrupts.submitting():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_leaving_while_a_job_is_submitted_detaches_from_it(terminal):
+    """Control-Z and a lost terminal leave the job running as soon as it is there."""
+    with terminal.interrupts.submitting():
+        os.kill(os.getpid(), signal.SIGHUP)
+    with pytest.raises(Detach):
+        terminal.interrupts.wait(0)
+
+
+def test_an_interrupt_says_the_innermost_next_step():
+    """What to do next is said by the step that was interrupted, not by those around it."""
+    with pytest.raises(KeyboardInterrupt, match="inner"), saying("outer"), saying("inner"):
+        raise KeyboardInterrupt

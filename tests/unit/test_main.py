@@ -36,9 +36,53 @@ def test_an_error_is_its_message_and_its_code(kind):
     assert message == "nextstrain: error: what happened\n"
 
 
-def test_an_interrupt_is_130_and_silent():
-    """Control-C ends with 130 and no traceback."""
-    assert ending(KeyboardInterrupt()) == (130, "")
+INTERRUPTED = """
+import os, signal, sys, threading
+from nextstrain_batch.__main__ import main
+def run(words):
+    threading.Thread(target=threading.Event().wait).start()
+    {body}
+sys.exit(main(run))
+"""
+
+
+def interrupted(body):
+    """Return how a command ends that does *body* while one of its threads hangs."""
+    script = INTERRUPTED.format(body=body)
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+def test_an_interrupt_is_130_and_waits_for_nobody():
+    """Control-C ends with 130 and no traceback, even if threads hang in the network."""
+    ended = interrupted("os.kill(os.getpid(), signal.SIGINT)")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_an_interrupt_says_what_it_knows():
+    """What the interrupted step has to say is the last line."""
+    ended = interrupted("print('so far'); raise KeyboardInterrupt('Run it again.')")
+    assert (ended.returncode, ended.stdout) == (130, "so far\n")
+    assert ended.stderr == "\nnextstrain: interrupted. Run it again.\n"
+
+
+TIDY = """
+    kill = lambda: os.kill(os.getpid(), signal.SIGINT)
+    try:
+        kill()
+    finally:
+        {first}
+        kill()
+        print("tidied")"""
+
+
+@pytest.mark.parametrize(("first", "said"), [("", "tidied\n"), ("time.sleep(1.1)", "")])
+def test_a_second_interrupt(first, said):
+    """Pressed twice in quick succession, Control-C does not break into the tidying up; later on
+    it ends that, quietly."""
+    ended = interrupted("import time" + TIDY.format(first=first))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, said, "")
 
 
 def test_a_bug_shows_its_traceback_and_asks_for_a_report():

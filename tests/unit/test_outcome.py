@@ -57,7 +57,7 @@ def test_a_forgotten_job_ends_as_its_last_attempt_did():
     store(bucket, 2, exit_code=3, name="b")
     outcome = outcome_of(None, Attempts.of(RUN, bucket))
     assert outcome.exit_code == 3
-    assert "3.0 minutes" in outcome.summary
+    assert "after 3 min" in outcome.summary
 
 
 def test_a_forgotten_job_without_a_result_cannot_be_told():

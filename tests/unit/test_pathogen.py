@@ -5,7 +5,19 @@ from pathlib import Path
 import pytest
 
 from nextstrain_batch.errors import PathogenError
-from nextstrain_batch.pathogen import MARKER, download_filter, find, holds_secrets, upload_filter
+from nextstrain_batch.pathogen import (
+    BY_PATTERN,
+    MARKER,
+    Pathogen,
+    UploadFilter,
+    check_travels,
+    download_filter,
+    find,
+    holds_secrets,
+    upload_filter,
+)
+from nextstrain_batch.walk import walk
+from trees import write
 
 
 @pytest.fixture
@@ -79,7 +91,9 @@ def test_a_loop_of_symlinks(tmp_path):
         (".snakemake/storage", True), ("a.pyc", False), ("sub/a.pyc", False),
         ("__pycache__", True), ("sub/__pycache__", True), ("environment", False),
         ("environment.sh", False), ("environment-rethink.sh", False), ("a/environment.env", False),
-        ("environment.json", False), ("environment_local", False), ("environments.sh", False),
+        ("environment_local", False), ("environments.sh", False), ("environment.local", False),
+        ("ingest/environment.sh", False), ("environment_rethink.sh~", False),
+        ("environment.secret.sh.bak", False),
     ],
 )  # fmt: skip
 def test_what_never_goes_up(path, is_directory):
@@ -94,6 +108,10 @@ def test_what_never_goes_up(path, is_directory):
         (".snakemake/incomplete/x", True), ("envs/environment.yaml", False),
         ("environment.yml", False), ("environment.YAML", False), ("environments", True),
         ("environment", True), ("data/environment_samples.tsv", False), ("Snakefile", False),
+        ("data/environmental_samples.fasta.zst", False), ("config/environment.json", False),
+        ("auspice/environmental_flu.json", False), ("defaults/environment.txt", False),
+        ("environmental.fasta.xz", False), ("environment.yaml.tmpl", False),
+        ("data/environmental", False), ("environmental.sh", False),
         (".gitignore", False), ("a.pyc", True), ("my.environment.sh", False),
     ],
 )  # fmt: skip
@@ -114,16 +132,71 @@ def test_patterns_leave_out_files_and_whole_directories():
     assert skip(".git", True)
 
 
-def test_a_negated_pattern_keeps_what_lies_in_a_directory():
-    """With a negated pattern directories stay, so that the exception inside can stay too."""
-    skip = upload_filter(["data/**", "!data/keep.txt"])
-    assert not skip("data", True)
-    assert skip("data/x", False)
-    assert not skip("data/keep.txt", False)
-    only = upload_filter(["!results/**"])
-    assert not only("results", True)
-    assert not only("results/x", False)
-    assert only("other", False)
+SECRETS = ("Snakefile", "data/big", "data/keep.tsv", "data/a.md", "secrets/.aws/credentials")
+
+
+def sent(root, *exclude):
+    """Return what travels of a directory, and what is left out."""
+    skip = UploadFilter(root, exclude)
+    found = skip.travelling(walk(root, skip))
+    return [each.path for each in found], skip
+
+
+@pytest.mark.parametrize(
+    ("exclude", "travels"),
+    [
+        (("data", "!*.md"), {"data", "data/a.md"}),
+        (("data/", "!*.md"), {"data", "data/a.md"}),
+        (("data/**", "!data/keep.tsv"), {"data", "data/keep.tsv"}),
+        (("data", "!data/keep.tsv"), {"data", "data/keep.tsv"}),
+        (("data", "!nothing"), set()),
+        (("!data", "!Snakefile", "!secrets/"), {"data", "data/a.md", "data/big", "data/keep.tsv"}),
+    ],
+)
+def test_a_negation_spares_what_it_matches_and_no_more(tmp_path, exclude, travels):
+    """What lies in an excluded directory stays here, but for what a negated pattern matches."""
+    write(tmp_path, dict.fromkeys(SECRETS, ""))
+    found, _skip = sent(tmp_path, *exclude)
+    assert {path for path in found if path.startswith("data")} == travels
+    assert "Snakefile" in found
+
+
+@pytest.mark.parametrize("exclude", ["secrets", "secrets/", "secrets/**"])
+@pytest.mark.parametrize("negation", ["!*.md", "!data/keep.tsv", "!x"])
+def test_secrets_stay_here_whatever_is_negated(tmp_path, exclude, negation):
+    """No negated pattern lets hidden files of an excluded directory travel, or its name."""
+    write(tmp_path, dict.fromkeys(SECRETS, ""))
+    found, skip = sent(tmp_path, exclude, negation)
+    assert not [path for path in found if path.startswith("secrets")]
+    (left_out,) = skip.left_out
+    assert (left_out.path, left_out.is_directory) == ("secrets", True)
+    assert left_out.reason == BY_PATTERN + exclude
+
+
+def test_patterns_that_match_nothing_are_known(tmp_path):
+    """Each pattern that has matched nothing is remembered, negated ones as well."""
+    write(tmp_path, dict.fromkeys(SECRETS, ""))
+    _found, skip = sent(tmp_path, "data", "*.bam", "!*.md", "!x", "!(data|secrets|Snakefile)")
+    assert skip.unmatched() == ["*.bam", "!x"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "exclude", "why"),
+    [
+        ("ingest/\n", (), "line 1: ingest/"),
+        ("", ("ingest",), "--exclude-from-upload ingest"),
+        ("", ("ingest", "!*.md"), "--exclude-from-upload ingest"),
+        ("", ("ingest/*",), r"--exclude-from-upload ingest/\*"),
+    ],
+)
+def test_a_working_directory_that_stays_here(tmp_path, rules, exclude, why):
+    """It is an error, naming the rule, if the directory of the build does not travel."""
+    write(tmp_path, {".nextstrainignore": rules, MARKER: "", "ingest/deep/Snakefile": ""})
+    skip = UploadFilter(tmp_path, exclude)
+    found = skip.travelling(walk(tmp_path, skip))
+    with pytest.raises(PathogenError, match=why):
+        check_travels(Pathogen(tmp_path, tmp_path / "ingest" / "deep"), found, skip.left_out)
+    check_travels(Pathogen(tmp_path, tmp_path), found, skip.left_out)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +226,7 @@ def test_patterns_choose_what_comes_down():
 
 
 def test_names_that_look_like_secrets():
-    """A file's own name decides, not its directory's."""
-    assert holds_secrets("a/environment")
+    """A file's own name decides, and without an ending it does so at the root only."""
+    assert holds_secrets("environment")
+    assert not holds_secrets("bin/environment")
     assert not holds_secrets("environment/readme.txt")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextstrain_batch.snakemake import command, cores_option, other
+from nextstrain_batch.snakemake import SNAKEFILES, command, cores_option, looks_for_snakefile, other
 
 MIB = 1024**2
 
@@ -131,3 +131,38 @@ def test_a_storage_prefix_is_warned_about_on_aws_batch():
 def test_another_program_gets_nothing_of_ours():
     """A program that is not Snakemake gets the user's arguments only."""
     assert other("augur", ["--version"]).words == ("augur", "--version")
+
+
+def test_where_snakemake_looks():
+    """Where Snakemake looks for a workflow is where Snakemake says."""
+    from snakemake.common import SNAKEFILE_CHOICES
+
+    assert tuple(map(str, SNAKEFILE_CHOICES)) == SNAKEFILES
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--snakefile", "x"), ("--snakefile=x",), ("--sn", "x"), ("-s", "x"), ("-sx",),
+        ("-ns", "x"), ("--profile", "x"), ("--prof=x",), ("--workflow-profile", "x"), ("--wo=x",),
+    ],
+)  # fmt: skip
+def test_a_workflow_that_is_named(words):
+    """Snakemake looks for no workflow where the arguments name one, or a profile that may."""
+    assert not looks_for_snakefile(words)
+    found = understood(command(words).words)
+    assert {"x"} & {str(found.snakefile), str(found.profile), str(found.workflow_profile)} or (
+        found.profile == ["x"]
+    )
+
+
+@pytest.mark.parametrize("words", [("--version",), ("-v",), ("--help",), ("-h",)])
+def test_no_workflow_is_needed(words):
+    """Nor does it where it only tells about itself."""
+    assert not looks_for_snakefile(words)
+
+
+@pytest.mark.parametrize("words", [(), ("-n",), ("--set-threads", "a=1"), ("--", "-s"), *OTHERS])
+def test_the_workflow_is_looked_for(words):
+    """Other arguments leave it to Snakemake to find the workflow."""
+    assert looks_for_snakefile(words) is (words[0:1] not in [("--snakefile",), ("-sc2",)])

@@ -8,7 +8,7 @@ from botocore import exceptions as boto
 
 from fakes_aws import FakeBatch, client_error
 from nextstrain_batch.errors import AccessDeniedError, JobError, UnreachableError
-from nextstrain_batch.submit import JobRequest, submit
+from nextstrain_batch.submit import JobRequest, MayExistError, submit
 
 NAME = "zika-20261123T041500Z-1a2b3c4d"
 REQUEST = JobRequest(
@@ -22,6 +22,7 @@ REQUEST = JobRequest(
 )
 MADE = {"jobId": "job-1"}
 LOST = boto.ReadTimeoutError(endpoint_url="https://batch")
+FAILED = client_error("InternalError", operation="SubmitJob", status=500)
 ENABLED = {"jobQueues": [{"state": "ENABLED", "status": "VALID"}]}
 DEFINITION = {"jobDefinitions": [{"jobDefinitionName": "nextstrain-job", "revision": 1}]}
 REFUSED = client_error("ClientException", "No.", "SubmitJob")
@@ -144,20 +145,22 @@ def test_a_denied_submission_names_the_policy():
         submit(FakeBatch(answers={"submit_job": [denial]}), REQUEST, Wait())
 
 
-def test_a_lost_answer_finds_the_job_that_was_made():
-    """When the answer is lost and the job exists, it is that job, and no second one."""
+@pytest.mark.parametrize("answer", [LOST, FAILED])
+def test_a_lost_answer_finds_the_job_that_was_made(answer):
+    """When the answer is lost or an error of AWS's own, and the job exists, it is that job."""
     other = summary(NAME.upper(), "job-9")
-    batch = FakeBatch(answers={"submit_job": [LOST], "list_jobs": [other, summary()]})
+    batch = FakeBatch(answers={"submit_job": [answer], "list_jobs": [other, summary()]})
     wait = Wait()
     assert submit(batch, REQUEST, wait) == "job-1"
     assert len(batch.requests("submit_job")) == 1
     assert len(wait.seconds) == 2
 
 
-def test_a_lost_request_is_made_again():
+@pytest.mark.parametrize("answer", [LOST, FAILED])
+def test_a_lost_request_is_made_again(answer):
     """When no job appears for some seconds, the request was lost and is made again."""
     nothing = {"jobSummaryList": []}
-    batch = FakeBatch(answers={"submit_job": [LOST, MADE], "list_jobs": [nothing]})
+    batch = FakeBatch(answers={"submit_job": [answer, MADE], "list_jobs": [nothing]})
     wait = Wait()
     assert submit(batch, REQUEST, wait) == "job-1"
     assert sum(wait.seconds) >= 5
@@ -170,14 +173,25 @@ def test_a_lost_request_is_made_again():
 def test_where_it_cannot_be_told_the_error_says_so(looked):
     """When it cannot be told whether the job exists, nothing is submitted twice."""
     batch = FakeBatch(answers={"submit_job": [LOST], "list_jobs": [looked]})
-    with pytest.raises(UnreachableError, match="may exist or not") as raised:
+    with pytest.raises(MayExistError, match="may exist or not") as raised:
         submit(batch, REQUEST, Wait())
     assert NAME in str(raised.value)
     assert len(batch.requests("submit_job")) == 1
 
 
+@pytest.mark.parametrize("second", [LOST, FAILED, client_error("AccessDeniedException")])
+def test_a_second_failure_takes_back_no_doubt(second):
+    """However the second submission fails, the job of the first one may exist."""
+    nothing = {"jobSummaryList": []}
+    batch = FakeBatch(answers={"submit_job": [FAILED, second], "list_jobs": [nothing]})
+    with pytest.raises(MayExistError, match="may exist or not"):
+        submit(batch, REQUEST, Wait())
+    assert len(batch.requests("submit_job")) == 2
+
+
 def test_a_connection_never_made_is_no_doubt():
     """When AWS could not be reached at all, there is no job, and the error says only that."""
     batch = FakeBatch(answers={"submit_job": [boto.EndpointConnectionError(endpoint_url="x")]})
-    with pytest.raises(UnreachableError, match="cannot be reached"):
+    with pytest.raises(UnreachableError, match="cannot be reached") as raised:
         submit(batch, REQUEST, Wait())
+    assert not isinstance(raised.value, MayExistError)

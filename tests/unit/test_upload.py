@@ -350,7 +350,7 @@ def test_a_pruning_is_waited_for(tree):
     transport = MemoryTransport()
     first = send(tree, transport).manifest
     transport.pass_days(2)
-    pins.mark("other", transport)
+    pins.mark("0" * 16, transport)
     planned = plan(snap(tree), transport, known=[first], now=transport.clock)
     waited = []
 
@@ -358,7 +358,7 @@ def test_a_pruning_is_waited_for(tree):
         waited.append(seconds)
         transport.pause(seconds)
         if len(waited) == 3:
-            pins.unmark("other", transport)
+            pins.unmark("0" * 16, transport)
 
     execute(planned, transport, now=transport.clock, pause=pause)
     assert len(waited) == 3

@@ -29,9 +29,10 @@ class JobLog:
         self, directory: Path, stdout: BinaryIO | None, *, head: int = HEAD, tail: int = TAIL
     ) -> None:
         self._stdout = stdout
-        self._head = (directory / "head").open("w+b", buffering=0)
-        self._tail_paths = (directory / "tail-0", directory / "tail-1")
-        self._tail: BinaryIO | None = None
+        # Opened once and for all: the program may empty the directory.
+        self._head, *self._tails = (
+            (directory / name).open("w+b", buffering=0) for name in ("head", "tail-0", "tail-1")
+        )
         self._limits = (head, tail)
         self._total = 0
         self._lines = 0
@@ -44,9 +45,8 @@ class JobLog:
     def __exit__(self, *_: object) -> None:
         """Close the files; whoever made the directory removes it."""
         with self._lock:
-            self._head.close()
-            if self._tail is not None:
-                self._tail.close()
+            for file in (self._head, *self._tails):
+                file.close()
 
     @property
     def total(self) -> int:
@@ -76,9 +76,8 @@ class JobLog:
         An earlier content without such a line is always the beginning of a later one.
         """
         with self._lock:
-            self._head.seek(0)
-            head = self._head.read()
-            tail = self._read_tail()
+            head = _content(self._head)
+            tail = b"".join(map(_content, self._tails))
         left_out = self._total - len(head) - len(tail)
         if not left_out:
             return head + tail
@@ -114,23 +113,11 @@ class JobLog:
             self._head.write(data[:room])
         if len(data) <= room:
             return
-        if self._tail is None or self._tail.tell() >= tail_limit:
-            self._rotate()
-        assert self._tail is not None
-        self._tail.write(data[room:])
-
-    def _rotate(self) -> None:
-        current, previous = self._tail_paths
-        if self._tail is not None:
-            self._tail.close()
-            current.replace(previous)
-        self._tail = current.open("w+b", buffering=0)
-
-    def _read_tail(self) -> bytes:
-        if self._tail is None:
-            return b""
-        current, previous = self._tail_paths
-        return (previous.read_bytes() if previous.exists() else b"") + current.read_bytes()
+        if self._tails[-1].tell() >= tail_limit:
+            self._tails.reverse()
+            self._tails[-1].seek(0)
+            self._tails[-1].truncate()
+        self._tails[-1].write(data[room:])
 
     def _pass_on(self, data: bytes) -> None:
         if self._stdout is None:
@@ -142,3 +129,9 @@ class JobLog:
             # Nobody reads any more. The build matters more than being watched, and the kept copy
             # is stored all the same.
             self._stdout = None
+
+
+def _content(file: BinaryIO) -> bytes:
+    """Return all that *file* holds, and leave it at its end."""
+    file.seek(0)
+    return file.read()

@@ -29,6 +29,7 @@ from nextstrain_batch.agent.logsender import LogSender
 from nextstrain_batch.agent.termination import TerminatedError, Termination
 from nextstrain_batch.aws_errors import TRANSIENT
 from nextstrain_batch.errors import CredentialsError, UserError
+from nextstrain_batch.quantities import counted, shown_bytes
 from nextstrain_batch.store import keys
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ class Attempt:
         begun = time.monotonic()
         fetched = fetch.fetch(self._job, self._transport, record, self._say)
         files = [entry for entry in fetched.manifest.entries if entry.kind == "file"]
-        size = _size(sum(entry.size for entry in files))
-        self._say(f"fetched {_files(len(files))} ({size}) in {_since(begun)}")
+        size = shown_bytes(sum(entry.size for entry in files))
+        self._say(f"fetched {counted(len(files), 'file')} ({size}) in {_since(begun)}")
         return fetched
 
     def _run_program(self, fetched: Fetched) -> Ended:
@@ -175,8 +176,8 @@ class Attempt:
     def _store_once(self, fetched: Fetched, ended: Ended) -> None:
         begun = time.monotonic()
         stored = push.store_files(self._job, self._transport, fetched, self._say, self._tools.now)
-        sent = _size(stored.bytes_sent)
-        self._say(f"stored {_files(stored.changed)} ({sent} sent) in {_since(begun)}")
+        sent = shown_bytes(stored.bytes_sent)
+        self._say(f"stored {counted(stored.changed, 'file')} ({sent} sent) in {_since(begun)}")
         lines = self._store_log()
         digest = push.commit(self._job, self._transport, stored)
         self._forget_environment(ended.exit_code)
@@ -249,16 +250,6 @@ class Attempt:
 
 def _traceback() -> str:
     return traceback.format_exc()
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
-
-
-def _size(count: int) -> str:
-    if count < 1_000_000:
-        return f"{count / 1000:.1f} kB"
-    return f"{count / 1_000_000:.1f} MB"
 
 
 def _since(begun: float) -> str:

@@ -26,12 +26,18 @@ if TYPE_CHECKING:
 
     from nextstrain_batch.arguments import Subparsers
     from nextstrain_batch.commands.build_report import Report
+    from nextstrain_batch.interrupts import Interrupts
     from nextstrain_batch.pathogen import Pathogen
+    from nextstrain_batch.runs import Run
     from nextstrain_batch.runtimes.aws_batch.context import Batch, Launched
     from nextstrain_batch.runtimes.options import BuildOptions
     from nextstrain_batch.snakemake import Command
 
 INTERRUPTED = 130
+NOTHING_SUBMITTED = (
+    "No job was submitted. What has arrived in the bucket is not sent again: run the same command"
+    " to go on."
+)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -65,21 +71,21 @@ def run(arguments: Namespace) -> int:
         words = program(options, report)
         return local.run(base.Invocation(pathogen, words, options.environment))
 
-    from nextstrain_batch.runtimes.aws_batch.context import Batch, attach_command
+    from nextstrain_batch.runtimes.aws_batch.context import Batch
 
     assert options.batch is not None
     batch = Batch.connect(options.batch, settings.home, report.ui)
     if options.dry_run:
         assert pathogen is not None
         return _show_plan(batch, pathogen, options, report)
-    launched = _attach(batch, options.attach, report) if options.attach else None
-    if launched is None:
+    if options.attach:
+        launched, left = _attach(batch, options.attach, options, report)
+    else:
         assert pathogen is not None
-        launched = _launch(batch, pathogen, options, report)
-    if options.detach:
-        report.detached(attach_command(batch, launched.job_id, options.directory))
-        return 0
-    return _follow(batch, launched, pathogen, options, report)
+        launched, left = _launch(batch, pathogen, options, report)
+    if left is not None:
+        return left
+    return _end(batch, launched, pathogen, options, report)
 
 
 def program(options: BuildOptions, report: Report) -> tuple[str, ...]:
@@ -107,68 +113,114 @@ def _show_plan(batch: Batch, pathogen: Pathogen, options: BuildOptions, report: 
     from nextstrain_batch.runtimes.aws_batch import gathering
 
     words = program(options, report)
-    gathered = gathering.gather(batch, pathogen, options.exclude_from_upload, dry_run=True)
-    build_plan.show(gathered.plan, gathered.left_out, report.ui)
+    exclude = options.exclude_from_upload
+    gathered = gathering.gather(batch, pathogen, exclude, program=words, dry_run=True)
+    build_plan.show(gathered, report.ui)
     build_plan.show_job(pathogen, words, options, report.ui)
     return 0
 
 
-def _launch(batch: Batch, pathogen: Pathogen, options: BuildOptions, report: Report) -> Launched:
-    """Send the files and submit the job."""
-    from nextstrain_batch.runtimes.aws_batch import gathering
+def _launch(
+    batch: Batch, pathogen: Pathogen, options: BuildOptions, report: Report
+) -> tuple[Launched, int | None]:
+    """Send the files, submit the job and watch it; see ``_watch``."""
+    from nextstrain_batch.interrupts import saying
     from nextstrain_batch.runtimes.aws_batch.context import attach_command
 
+    with saying(NOTHING_SUBMITTED):
+        run = _send(batch, pathogen, options, report)
+
+    from nextstrain_batch.runtimes.aws_batch import launching
+
+    interrupts = launching.interrupts_of(
+        batch, lambda: launched.job_id, detach_on_interrupt=options.detach_on_interrupt
+    )
+    with interrupts.installed():
+        with interrupts.submitting():
+            launched = launching.launch(batch, run, options.environment, pathogen.directory)
+        report.launched(launched, attach_command(batch, launched.job_id, options.directory))
+        return launched, _watch(batch, launched, interrupts, options, report)
+
+
+def _send(batch: Batch, pathogen: Pathogen, options: BuildOptions, report: Report) -> Run:
+    """Send the files, and write the run down."""
+    from nextstrain_batch.runtimes.aws_batch import gathering
+
     words = program(options, report)
-    gathered = gathering.gather(batch, pathogen, options.exclude_from_upload)
-    report.sending(pathogen, gathered.plan.snapshot)
+    gathered = gathering.gather(batch, pathogen, options.exclude_from_upload, program=words)
+    report.sending(pathogen, gathered)
     uploaded = gathering.send(batch, gathered.plan)
     report.sent(uploaded)
 
     # Imported when the files are there already, and what follows the job when that is queued.
     from nextstrain_batch.runtimes.aws_batch import launching
 
-    run = launching.record(batch, pathogen, words, uploaded, options)
-    launched = launching.launch(batch, run, pathogen.directory)
-    report.launched(launched, attach_command(batch, launched.job_id, options.directory))
-    return launched
+    return launching.record(batch, pathogen, words, uploaded, options)
 
 
-def _attach(batch: Batch, job_id: str, report: Report) -> Launched:
-    """Take up a job that exists."""
+def _attach(
+    batch: Batch, name: str, options: BuildOptions, report: Report
+) -> tuple[Launched, int | None]:
+    """Take up a job that exists, and watch it; see ``_watch``."""
     from nextstrain_batch.runtimes.aws_batch import launching
 
-    launched = launching.attach(batch, job_id)
+    launched = launching.attach(batch, name)
     report.attached(launched)
-    return launched
+    interrupts = launching.interrupts_of(
+        batch, lambda: launched.job_id, detach_on_interrupt=options.detach_on_interrupt
+    )
+    return launched, _watch(batch, launched, interrupts, options, report)
 
 
-def _follow(
+def _watch(
+    batch: Batch,
+    launched: Launched,
+    interrupts: Interrupts,
+    options: BuildOptions,
+    report: Report,
+) -> int | None:
+    """Watch the job to its end; return the exit code where it is left before."""
+    from nextstrain_batch.interrupts import Detach, StopWaiting, saying
+    from nextstrain_batch.runtimes.aws_batch.context import attach_command, goes_on
+
+    again = attach_command(batch, launched.job_id, options.directory)
+    with saying(goes_on(batch, launched.job_id, options.directory)):
+        if options.detach and interrupts.asked:
+            raise KeyboardInterrupt
+        if options.detach:
+            report.detached(again)
+            return 0
+
+        from nextstrain_batch.runtimes.aws_batch import following
+
+        try:
+            for event in following.watch(batch, launched, interrupts, again, cancel=options.cancel):
+                report.event(event, interrupts)
+        except Detach:
+            report.detached(again)
+            return 0
+        except StopWaiting:
+            report.left_ending(again)
+            return INTERRUPTED
+    return None
+
+
+def _end(
     batch: Batch,
     launched: Launched,
     pathogen: Pathogen | None,
     options: BuildOptions,
     report: Report,
 ) -> int:
-    """Watch the job to its end, bring its results back and return the build's exit code."""
-    from nextstrain_batch.interrupts import Detach, StopWaiting
+    """Bring the results of a job that is over back, and return the build's exit code."""
+    from nextstrain_batch.interrupts import saying
     from nextstrain_batch.runtimes.aws_batch import following
     from nextstrain_batch.runtimes.aws_batch.context import attach_command
-    from nextstrain_batch.watch import leading_back
+    from nextstrain_batch.watch import leading_back, with_reattach
 
-    interrupts = following.interrupts_of(
-        batch, launched, detach_on_interrupt=options.detach_on_interrupt
-    )
     again = attach_command(batch, launched.job_id, options.directory)
-    try:
-        for event in following.watch(batch, launched, interrupts, again, cancel=options.cancel):
-            report.event(event, interrupts)
-    except Detach:
-        report.detached(again)
-        return 0
-    except StopWaiting:
-        report.left_ending(again)
-        return INTERRUPTED
-    with leading_back(again, "What the job has stored stays in the bucket."):
+    stays = "What the job has stored stays in the bucket."
+    with leading_back(again, stays), saying(with_reattach("", again, stays)):
         outcome = following.end(batch, launched, report.job)
         report.ended(outcome)
         if options.download and pathogen is not None:

@@ -31,7 +31,8 @@ With --sandbox the same happens on an embedded AWS on this computer, without an 
 """
 
 _GLOBS = (
-    "Quote the pattern; *, **, {a,b}, [ab], @(a|b) and a leading `!` for 'not' work. Repeatable."
+    "Quote the pattern; *, **, {a,b}, [ab], @(a|b) and a leading `!` for 'not' work; a directory's"
+    " name stands for all that lies in it. Repeatable."
 )
 
 
@@ -157,7 +158,11 @@ def _add_job(group: Group) -> None:
         action="store_true",
         help="Leave once the job is submitted; the last line printed is the command to attach.",
     )
-    add("--attach", metavar="<job>", help="Watch a job that runs or has run, and download.")
+    add(
+        "--attach",
+        metavar="<job>",
+        help="Watch a job that runs or has run, and download. Its id or its run's.",
+    )
     add("--cancel", action="store_true", help="Cancel the job that --attach names.")
     add(
         "--detach-on-interrupt",
@@ -165,6 +170,18 @@ def _add_job(group: Group) -> None:
         help="Control-C leaves the job running instead of cancelling it.",
     )
     add("--no-logs", dest="logs", action="store_false", help="Do not print the job's log.")
+
+
+def _pattern(text: str) -> str:
+    from nextstrain_batch import globs
+
+    return globs.checked(text)
+
+
+def _excluding(text: str) -> str:
+    # What begins with a bracket would become the wildcard !(…).
+    bracket = "\\" if text.startswith("(") else ""
+    return _pattern(f"!{bracket}{text}").removeprefix("!")
 
 
 def _add_files(group: Group) -> None:
@@ -178,6 +195,7 @@ def _add_files(group: Group) -> None:
     add(
         "--exclude-from-upload",
         metavar="<pattern>",
+        type=checked(_pattern),
         action="append",
         default=[],
         help="Leave matching files out of what is sent, besides those that .nextstrainignore at the"
@@ -186,6 +204,7 @@ def _add_files(group: Group) -> None:
     add(
         "--download",
         metavar="<pattern>",
+        type=checked(_pattern),
         action=_Download,
         default=True,
         help=f"Bring back only matching files, of those that are new or changed. {_GLOBS}",
@@ -193,6 +212,7 @@ def _add_files(group: Group) -> None:
     add(
         "--exclude-from-download",
         metavar="<pattern>",
+        type=checked(_excluding),
         dest="download",
         action=_Download,
         default=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import shlex
 import stat
 from collections import defaultdict
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nextstrain_batch.pathogen import LeftOut, Pathogen
+    from nextstrain_batch.runtimes.aws_batch.gathering import Gathered
     from nextstrain_batch.runtimes.options import BuildOptions
     from nextstrain_batch.ui import Ui
     from nextstrain_batch.upload import Plan
@@ -23,66 +25,147 @@ if TYPE_CHECKING:
 LISTED = 10
 """The largest files that are named once more, and what is named of one rule."""
 
+LINES = 50
+"""As long the listing may get; then directories stand for what they hold."""
+
 STATE = ".snakemake/"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A file, or several of them, in the listing."""
+    """A file, or several of them, in the listing. Sizes are in bytes, before compression."""
 
     name: str
     size: int
     unsent: int
-    """Bytes of it that are not in the bucket, before compression."""
+    """Of it, what is to be sent."""
+    shared: int = 0
+    """Of it, what is sent with another file, or once for several places in this one."""
+    again: int = 0
+    """Of ``unsent``, what was sent before: to be packed anew, as it lies scattered or is gone."""
+    same_as: str = ""
+    """Another file that holds some of ``shared``."""
+    files: int = 1
+
+    @property
+    def there(self) -> int:
+        """What of it is in the bucket already."""
+        return self.size - self.unsent - self.shared
 
 
 def lines(plan: Plan) -> list[Line]:
-    """Return what would travel, in order; Snakemake's own many small files as one line.
+    """Return the files that would travel, in order.
 
-    Content that several files share is counted as unsent for the first of them.
+    Content that several files share is to be sent with the first of them.
     """
     unsent = {chunk for pack in plan.new for chunk in pack.chunks}
+    before = {digest for manifest in plan.known for digest in manifest.locations}
+    sent_with: dict[str, str] = {}
     found: list[Line] = []
-    state: list[Line] = []
     for entry in plan.snapshot.entries:
         if entry.kind == "directory":
             continue
-        missing = unsent.intersection(entry.chunks)
-        unsent -= missing
-        size = sum(chunk.size for chunk in missing)
-        of = state if entry.path.startswith(STATE) else found
-        of.append(Line(_plain(entry.path), entry.size, size))
-    if state:
-        name = f"{STATE} ({counted(len(state), 'file')})"
-        total = Line(name, sum(each.size for each in state), sum(each.unsent for each in state))
-        found.append(total)
+        new = shared = again = 0
+        same_as = ""
+        for chunk in entry.chunks:
+            if chunk.digest in sent_with:
+                shared += chunk.size
+                same_as = sent_with[chunk.digest]
+            elif chunk in unsent:
+                sent_with[chunk.digest] = entry.path
+                new += chunk.size
+                again += chunk.size if chunk.digest in before else 0
+        found.append(Line(entry.path, entry.size, new, shared, again, same_as))
     return found
 
 
-def show(plan: Plan, left_out: Sequence[LeftOut], ui: Ui) -> None:
+def grouped(found: Sequence[Line], limit: int = LINES) -> list[Line]:
+    """Return at most *limit* lines, in order, where a directory may stand for what it holds.
+
+    Those with the fewest members are opened first; Snakemake's own never are.
+    """
+    members: dict[str, dict[str, None]] = defaultdict(dict)
+    below: dict[str, list[Line]] = defaultdict(list)
+    for line in found:
+        parts = line.name.split("/")
+        names = ["", *("/".join(parts[:number]) + "/" for number in range(1, len(parts)))]
+        for parent, child in zip(names, [*names[1:], line.name], strict=True):
+            members[parent][child] = None
+            below[child].append(line)
+    opened, shut = dict(members[""]), [(len(members[name]), name) for name in members[""]]
+    heapq.heapify(shut)
+    while shut:
+        count, name = heapq.heappop(shut)
+        if not name.endswith("/") or f"/{name}".endswith(f"/{STATE}"):
+            continue
+        if len(opened) + count - 1 > limit:
+            break
+        del opened[name]
+        opened |= members[name]
+        for child in members[name]:
+            heapq.heappush(shut, (len(members[child]), child))
+    whole = [_sum(name, below[name]) for name in sorted(opened)]
+    if len(whole) <= limit:
+        return whole
+    kept = sorted(sorted(whole, key=lambda each: -each.size)[: limit - 1], key=lambda x: x.name)
+    others = {line.name for line in whole} - {line.name for line in kept}
+    return [*kept, _sum("… others", [line for line in whole if line.name in others])]
+
+
+def _sum(name: str, found: Sequence[Line]) -> Line:
+    if len(found) == 1 and found[0].name == name:
+        return found[0]
+    files = sum(line.files for line in found)
+    return Line(
+        name=f"{name} ({counted(files, 'file')})",
+        size=sum(line.size for line in found),
+        unsent=sum(line.unsent for line in found),
+        shared=sum(line.shared for line in found),
+        again=sum(line.again for line in found),
+        files=files,
+    )
+
+
+def show(gathered: Gathered, ui: Ui) -> None:
     """List what would be sent and what stays here, and sum it up."""
+    plan = gathered.plan
     found = lines(plan)
     ui.stage(f"Would send, of {plan.snapshot.root}")
-    for line in found:
-        ui.say(f"{shown_bytes(line.size):>12}  {_state(line):<20}  {line.name}")
-    _show_left_out(plan.snapshot.root, left_out, ui)
-    if len(found) > LISTED:
-        ui.stage("The largest files")
-        for line in sorted(found, key=lambda each: -each.size)[:LISTED]:
-            ui.say(f"{shown_bytes(line.size):>12}  {line.name}")
-    _sum_up(plan, ui)
+    for line in grouped(found):
+        ui.say(f"{shown_bytes(line.size):>12}  {_state(line):<20}  {_plain(line.name)}")
+    _show_left_out(plan.snapshot.root, gathered.left_out, ui)
+    for pattern in gathered.unmatched:
+        ui.warn(f"--exclude-from-upload {pattern} matches nothing, besides what stays here anyway.")
+    _show_largest(found, ui)
+    _sum_up(plan, found, ui)
 
 
-def _sum_up(plan: Plan, ui: Ui) -> None:
-    wanted = {chunk for entry in plan.snapshot.entries for chunk in entry.chunks}
-    missing = sum(pack.size for pack in plan.new)
-    there = sum(chunk.size for chunk in wanted) - missing
-    files = [entry for entry in plan.snapshot.entries if entry.kind != "directory"]
-    size = shown_bytes(sum(entry.size for entry in files))
-    ui.stage(f"In all: {counted(len(files), 'file')}, {size}")
-    ui.say(f"In the bucket already: {shown_bytes(there)}, in {counted(len(plan.reused), 'pack')}.")
+def _show_largest(found: Sequence[Line], ui: Ui) -> None:
+    """Name the largest of many files once more, if they are larger and together matter."""
+    files = [line for line in found if f"/{STATE}" not in f"/{line.name}"]
+    files.sort(key=lambda line: -line.size)
+    total = sum(line.size for line in files)
+    if len(files) <= LISTED or files[0].size == files[-1].size:
+        return
+    if sum(line.size for line in files[:LISTED]) < total / 10:
+        return
+    ui.stage("The largest files")
+    for line in files[:LISTED]:
+        if line.size:
+            ui.say(f"{shown_bytes(line.size):>12}  {_plain(line.name)}")
+
+
+def _sum_up(plan: Plan, found: Sequence[Line], ui: Ui) -> None:
+    total = _sum("", found)
+    ui.stage(f"In all: {counted(len(found), 'file')}, {shown_bytes(total.size)}")
+    packs = f", in {counted(len(plan.reused), 'pack')}" if plan.reused else ""
+    ui.say(f"In the bucket already: {shown_bytes(total.there)}{packs}.")
+    if total.shared:
+        ui.say(f"The same as what is sent with another file: {shown_bytes(total.shared)}.")
     packs = f", in {counted(len(plan.new), 'pack')}" if plan.new else ""
-    ui.say(f"To be sent: {shown_bytes(missing)} before compression{packs}.")
+    ui.say(f"To be sent: {shown_bytes(total.unsent)} before compression{packs}.")
+    if total.again:
+        ui.say(f"Of that, {shown_bytes(total.again)} was sent before and is packed anew.")
 
 
 def show_job(pathogen: Pathogen, words: Sequence[str], options: BuildOptions, ui: Ui) -> None:
@@ -108,16 +191,21 @@ def _show_left_out(root: Path, left_out: Sequence[LeftOut], ui: Ui) -> None:
     for each in left_out:
         by_rule[each.reason].append(each)
     for rule, paths in sorted(by_rule.items()):
-        ui.say(rule)
-        for each in sorted(paths, key=lambda each: each.path)[:LISTED]:
+        ordered = sorted(paths, key=lambda each: each.path)
+        measured = [(each, _measured(root, [each])) for each in ordered[:LISTED]]
+        listed = [(each, text) for each, text in measured if text]
+        rest = _measured(root, ordered[LISTED:])
+        if listed or rest:
+            ui.say(rule)
+        for each, text in listed:
             slash = "/" if each.is_directory else ""
-            ui.say(f"{_measured(root, [each]):>24}  {_plain(each.path)}{slash}")
-        if rest := sorted(paths, key=lambda each: each.path)[LISTED:]:
-            ui.say(f"{_measured(root, rest):>24}  … {len(rest):,} more")
+            ui.say(f"{text:>24}  {_plain(each.path)}{slash}")
+        if rest:
+            ui.say(f"{rest:>24}  … {len(ordered) - LISTED:,} more")
 
 
 def _measured(root: Path, left_out: Iterable[LeftOut]) -> str:
-    """Return what left-out things hold, as far as this user may look into them."""
+    """Return what left-out things hold, as far as this user may look; nothing for no file."""
     files = size = 0
     for each in left_out:
         full = root / each.path
@@ -127,7 +215,7 @@ def _measured(root: Path, left_out: Iterable[LeftOut]) -> str:
         for found in walk(full, lambda _path, _is_directory: False, problem=lambda _error: None):
             if not stat.S_ISDIR(found.status.st_mode):
                 files, size = files + 1, size + found.status.st_size
-    return f"{counted(files, 'file')}, {shown_bytes(size)}"
+    return f"{counted(files, 'file')}, {shown_bytes(size)}" if files else ""
 
 
 def _size(path: Path) -> int:
@@ -138,11 +226,15 @@ def _size(path: Path) -> int:
 
 
 def _state(line: Line) -> str:
-    if not line.unsent:
-        return "in the bucket" if line.size else ""
+    if not line.size:
+        return ""
+    if line.there == line.size:
+        return "in the bucket"
     if line.unsent == line.size:
-        return "to be sent"
-    return f"{shown_bytes(line.unsent)} to be sent"
+        return "to be sent again" if line.again == line.unsent else "to be sent"
+    if line.unsent:
+        return f"{shown_bytes(line.unsent)} to be sent"
+    return f"same as {_plain(line.same_as)}" if line.same_as else "same as others"
 
 
 def _plain(path: str) -> str:

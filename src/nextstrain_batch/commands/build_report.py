@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.events import LogLine, Notice, StateChange
+from nextstrain_batch.globs import is_negated
+from nextstrain_batch.pathogen import LOOKS_SECRET
 from nextstrain_batch.quantities import counted, shown_bytes
+from nextstrain_batch.walk import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
     from nextstrain_batch.outcome import Outcome
     from nextstrain_batch.pathogen import Pathogen
     from nextstrain_batch.runtimes.aws_batch.context import Launched
+    from nextstrain_batch.runtimes.aws_batch.gathering import Gathered
     from nextstrain_batch.runtimes.options import BuildOptions
-    from nextstrain_batch.snapshot import Snapshot
     from nextstrain_batch.ui import Ui
     from nextstrain_batch.upload import Uploaded
 
@@ -36,11 +39,19 @@ class Report:
         self._options = options
         self._hinted = False
 
-    def sending(self, pathogen: Pathogen, snapshot: Snapshot) -> None:
-        """Say what is about to travel, and which variables the program is given."""
-        files = [entry for entry in snapshot.entries if entry.kind != "directory"]
+    def sending(self, pathogen: Pathogen, gathered: Gathered) -> None:
+        """Say what is about to travel, and which variables the program is given.
+
+        Of what does not travel, name what nobody has asked to leave out and the build may miss.
+        """
+        files = [entry for entry in gathered.plan.snapshot.entries if entry.kind != "directory"]
         size = shown_bytes(sum(entry.size for entry in files))
         self.ui.stage(f"Sending {self._shown(pathogen)}: {counted(len(files), 'file')}, {size}")
+        secrets = [each.path for each in gathered.left_out if each.reason == LOOKS_SECRET]
+        if secrets:
+            named = ", ".join(shown(path) for path in secrets[:LISTED])
+            more = f" and {len(secrets) - LISTED:,} more" if secrets[LISTED:] else ""
+            self.ui.say(f"Not sent, as their names say that they may hold secrets: {named}{more}.")
         if names := sorted(self._options.environment):
             self.ui.say(f"The program is given the variables {', '.join(names)}.")
 
@@ -65,6 +76,8 @@ class Report:
         self.ui.stage(f"Attaching to the AWS Batch job {launched.job_id}")
         started = f"{run.created.astimezone():%Y-%m-%d %H:%M:%S}"
         self.ui.say(f"Its run is {run.id}, started {started} by {run.user} on {run.host}.")
+        if self._options.cancel and launched.is_over:
+            self.ui.say("The job is over already: there was nothing to cancel.")
 
     def detached(self, attach_command: str) -> None:
         """Say that the job goes on. The last line is the command to attach."""
@@ -110,16 +123,28 @@ class Report:
             self.ui.warn("The job has stored no results, so there is nothing to bring back.")
             return
         written = downloaded.written
-        if written:
+        if not written or (downloaded.passed_over and all(map(_is_snakemakes, written))):
+            self.ui.stage(self._nothing(downloaded.passed_over, pathogen))
+        else:
             self.ui.stage(f"Wrote {counted(len(written), 'file')} into {self._shown(pathogen)}")
             self._list(written)
-        else:
-            self.ui.stage(f"No new or changed file to write into {self._shown(pathogen)}")
         for path, kept in downloaded.kept:
             self.ui.warn(f"{path} was edited here meanwhile; your version is kept as {kept}")
         if deleted := downloaded.deleted_by_build:
-            self.ui.say(f"The build deleted {counted(len(deleted), 'file')} that stay here:")
+            stay = "stays" if len(deleted) == 1 else "stay"
+            self.ui.say(f"The build deleted {counted(len(deleted), 'file')} that {stay} here:")
             self._list(deleted)
+
+    def _nothing(self, passed_over: int, pathogen: Pathogen) -> str:
+        """Say why there is no result to write."""
+        patterns = self._options.download
+        if not passed_over or isinstance(patterns, bool):
+            return f"No new or changed file to write into {self._shown(pathogen)}"
+        files = counted(passed_over, "new or changed file")
+        words = " ".join(_download_option(pattern) for pattern in patterns)
+        if all(map(is_negated, patterns)):
+            return f"{words} leaves out all there is: {files}"
+        return f"None of the {files} matches {words}"
 
     def _shown(self, pathogen: Pathogen) -> str:
         """Return the root as the user would write it: as it was given, unless it lies above."""
@@ -127,8 +152,18 @@ class Report:
         return str(given if given and pathogen.root == pathogen.directory else pathogen.root)
 
     def _list(self, paths: Sequence[str]) -> None:
-        shown = [path for path in paths if not path.startswith(".snakemake/")] or list(paths)
-        for path in shown[:LISTED]:
+        listed = ([path for path in paths if not _is_snakemakes(path)] or list(paths))[:LISTED]
+        for path in listed:
             self.ui.say(f"  {path}")
-        if len(paths) > len(shown[:LISTED]):
-            self.ui.say(f"  … and {len(paths) - len(shown[:LISTED])} more")
+        if len(paths) > len(listed):
+            self.ui.say(f"  … and {len(paths) - len(listed):,} more")
+
+
+def _is_snakemakes(path: str) -> bool:
+    return ".snakemake" in path.split("/")
+
+
+def _download_option(pattern: str) -> str:
+    if is_negated(pattern):
+        return f"--exclude-from-download {pattern[1:]}"
+    return f"--download {pattern}"

@@ -63,8 +63,8 @@ def _fly(batch: BatchSettings, settings: Settings, directory: Path, ui: Ui) -> O
     uploaded = gathering.send(there, gathering.gather(there, pathogen, ()).plan)
     options = _options(small, settings, directory)
     run = launching.record(there, pathogen, PROGRAM, uploaded, options)
-    launched = launching.launch(there, run, directory)
-    interrupts = following.interrupts_of(there, launched, detach_on_interrupt=False)
+    launched = launching.launch(there, run, {}, directory)
+    interrupts = launching.interrupts_of(there, lambda: launched.job_id, detach_on_interrupt=False)
     again = attach_command(there, launched.job_id, None)
     job = None
     for event in following.watch(there, launched, interrupts, again):

@@ -30,7 +30,8 @@ def each(
     At most twice as many items as workers are taken before their results are asked for, so the
     items may come from a generator whose whole output would not fit into memory. The first error
     is raised in its turn; what has not begun by then never does, and what has begun is waited
-    for, so that nothing goes on behind the caller's back.
+    for, so that nothing goes on behind the caller's back. After ``KeyboardInterrupt`` alone it is
+    not: a request may hang, and the process is about to end.
     """
     rest = iter(items)
     for first in rest:
@@ -45,6 +46,7 @@ def _each(
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="transfer")
     pending: deque[Future[Result]] = deque()
+    patient = True
     try:
         for item in items:
             pending.append(pool.submit(function, item))
@@ -52,8 +54,11 @@ def _each(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    except KeyboardInterrupt:
+        patient = False
+        raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=patient, cancel_futures=True)
 
 
 def run(function: Callable[[Item], object], items: Iterable[Item], workers: int) -> None:

@@ -71,16 +71,27 @@ class Launched:
     bucket: Transport
     is_new: bool = False
     """Just submitted, so that not all of AWS may know it yet."""
+    is_over: bool = False
+    """Its job had ended when it was attached to."""
     is_forgotten: bool = False
 
 
-def attach_command(batch: Batch, job_id: str, directory: Path | None) -> str:
-    """Return the command line that takes a job up again."""
+def attach_command(batch: Batch, name: str, directory: Path | None) -> str:
+    """Return the command line that takes up a job again, by its id or its run's."""
     words = ["nextstrain", "build", "--aws-batch"]
     words += ["--sandbox"] if batch.settings.sandbox.value else []
-    words += ["--attach", job_id]
+    words += ["--attach", name]
     words += [str(directory)] if directory is not None else ["--no-download"]
     return shlex.join(words)
+
+
+def goes_on(batch: Batch, job_id: str, directory: Path | None) -> str:
+    """Say how to come back to a job that goes on, and how to end it."""
+    again = attach_command(batch, job_id, directory)
+    return (
+        f"The job {job_id} goes on. To take it up again:\n\n    {again}\n\n"
+        f"To cancel it:\n\n    {again} --cancel"
+    )
 
 
 def user() -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.diagnose import Diagnosis
 from nextstrain_batch.download import Downloaded, download
 from nextstrain_batch.events import LogLine
-from nextstrain_batch.interrupts import Interrupts
-from nextstrain_batch.job import UnknownJobError, cancel
+from nextstrain_batch.job import UnknownJobError
 from nextstrain_batch.kept_log import KeptLog, Seen
 from nextstrain_batch.logs import JobLogs
 from nextstrain_batch.outcome import Attempts, Outcome, outcome_of
-from nextstrain_batch.pathogen import download_filter
-from nextstrain_batch.runtimes.aws_batch.context import now, user
+from nextstrain_batch.runtimes.aws_batch.context import now
 from nextstrain_batch.store import codec, keys
+from nextstrain_batch.wanted import Wanted
 from nextstrain_batch.watch import follow, leading_back
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nextstrain_batch.events import Event
+    from nextstrain_batch.interrupts import Interrupts
     from nextstrain_batch.job import Job
     from nextstrain_batch.pathogen import Pathogen
     from nextstrain_batch.runs import Run
@@ -49,7 +49,7 @@ def watch(
     if launched.is_forgotten:
         yield from _kept_lines(kept, Attempts.of(launched.run.id, launched.bucket))
         return
-    if cancel:
+    if cancel and not launched.is_over:
         with leading_back(again):
             interrupts.cancel()
     clock = time.monotonic
@@ -70,16 +70,6 @@ def watch(
             # Forgotten while this computer slept, say; the bucket remembers longer.
             if not Attempts.of(launched.run.id, launched.bucket).results:
                 raise
-
-
-def interrupts_of(batch: Batch, launched: Launched, *, detach_on_interrupt: bool) -> Interrupts:
-    """Return what signals do to this job."""
-    return Interrupts(
-        cancel=lambda: cancel(batch.aws.batch, launched.job_id, f"Cancelled by {user()}"),
-        tell=batch.ui.say,
-        on_terminal=sys.stdin is not None and sys.stdin.isatty(),
-        detach_on_interrupt=detach_on_interrupt,
-    )
 
 
 def end(batch: Batch, launched: Launched, job: Job | None) -> Outcome:
@@ -105,21 +95,23 @@ def bring_back(
     if output is None:
         return None
     base = _input(batch, run, bucket, pathogen.root)
+    chosen = Wanted(wanted, output, base, pathogen.root)
     cache = batch.state.stat_cache(pathogen.root)
     with batch.ui.progress() as progress:
         downloaded = download(
-            output,
+            chosen.output(),
             base,
             bucket,
             pathogen.root,
-            wanted=download_filter(wanted),
+            wanted=chosen,
             run_id=run.id,
             cache=cache,
+            earlier=lambda: batch.state.manifest(pathogen.root, bucket.url, "output"),
             progress=progress,
         )
     batch.state.keep_stat_cache(pathogen.root, cache)
     batch.state.keep_manifest(pathogen.root, bucket.url, "output", output)
-    return downloaded
+    return replace(downloaded, passed_over=chosen.passed_over())
 
 
 def _input(batch: Batch, run: Run, bucket: Transport, root: Path) -> Manifest:

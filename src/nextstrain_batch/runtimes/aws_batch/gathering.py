@@ -6,18 +6,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextstrain_batch.pathogen import LeftOut, UploadFilter
+from nextstrain_batch import snakemake
+from nextstrain_batch.pathogen import LeftOut, UploadFilter, check_travels
 from nextstrain_batch.runtimes.aws_batch.context import now
 from nextstrain_batch.snapshot import ChangedError, Sink, Snapshot, take
 from nextstrain_batch.upload import Plan, Uploaded, execute, read_and_plan
-from nextstrain_batch.walk import walk
+from nextstrain_batch.walk import shown, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nextstrain_batch.pathogen import Pathogen
     from nextstrain_batch.runtimes.aws_batch.context import Batch
     from nextstrain_batch.ui import Ui
+    from nextstrain_batch.walk import Found
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,24 @@ class Gathered:
     plan: Plan
     """Of sending it."""
     left_out: tuple[LeftOut, ...]
+    unmatched: tuple[str, ...] = ()
+    """The ``--exclude-from-upload`` patterns that match nothing."""
 
 
 def gather(
-    batch: Batch, pathogen: Pathogen, exclude: tuple[str, ...], *, dry_run: bool = False
+    batch: Batch,
+    pathogen: Pathogen,
+    exclude: tuple[str, ...],
+    *,
+    program: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> Gathered:
     """Find out what travels, and what of it is not in the bucket yet.
 
-    What has to be read for that and fills packs is sent at once, unless it is a *dry_run*.
-    Raises the bucket's errors before any file is read: it is missing, elsewhere, denied. Raises
-    ``PathogenError`` for a file that cannot travel.
+    What has to be read for that and fills packs is sent at once, unless it is a *dry_run*. Raises
+    the bucket's errors before any file is read: it is missing, elsewhere, denied. Raises
+    ``PathogenError`` where the working directory does not travel, before anything is sent, and for
+    a file that cannot. Warns where the *program*, a command, will not find what it begins with.
     """
     root, bucket = pathogen.root, batch.bucket
     cache = batch.state.stat_cache(root)
@@ -44,14 +54,39 @@ def gather(
     with batch.ui.progress() as progress:
 
         def read(sink: Sink | None) -> Snapshot:
-            return take(root, walk(root, skip), cache, sink=sink, progress=progress)
+            found = skip.travelling(walk(root, skip))
+            check_travels(pathogen, found, skip.left_out)
+            for warning in _missing(pathogen, found, program):
+                batch.ui.warn(warning)
+            return take(root, found, cache, sink=sink, progress=progress)
 
         known = batch.state.manifests(root, bucket.url)
         planned = read_and_plan(
             read, bucket, known=known, now=now, ahead=not dry_run, progress=progress
         )
     batch.state.keep_stat_cache(root, cache)
-    return Gathered(planned, tuple(skip.left_out))
+    return Gathered(planned, tuple(skip.left_out), tuple(skip.unmatched()))
+
+
+def _missing(pathogen: Pathogen, found: Sequence[Found], program: Sequence[str]) -> list[str]:
+    """Return what the program will hardly find among the files that travel, as warnings."""
+    where = pathogen.working_directory
+    if not program:
+        return []
+    if not found:
+        return [f"Nothing in {pathogen.root} travels: the program will find an empty directory."]
+    if program[0] != "snakemake" or not snakemake.looks_for_snakefile(program[1:]):
+        return []
+    paths = {each.path for each in found}
+    if any(f"{where}/{name}".lstrip("/") in paths for name in snakemake.SNAKEFILES):
+        return []
+    names = ", ".join(snakemake.SNAKEFILES)
+    place = shown(where) if where else "the build directory"
+    warning = (
+        f"There is no Snakefile for Snakemake to find: none of {names} travels in {place}. Is it"
+        " the right directory? -s names a workflow elsewhere, --exec another program."
+    )
+    return [warning]
 
 
 def send(batch: Batch, planned: Plan) -> Uploaded:

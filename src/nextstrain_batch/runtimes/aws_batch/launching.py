@@ -5,22 +5,38 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nextstrain_batch import __version__, job_tags, runs
 from nextstrain_batch.agent import bootstrap, bundle
+from nextstrain_batch.aws_errors import paragraphs
 from nextstrain_batch.config import BucketUrl
-from nextstrain_batch.errors import JobError, UnreachableError, UserError
-from nextstrain_batch.job import RUN_VARIABLE, UnknownJobError, describe
+from nextstrain_batch.errors import (
+    AccessDeniedError,
+    JobError,
+    LocalFilesError,
+    MissingObjectError,
+    UserError,
+)
+from nextstrain_batch.interrupts import Interrupts, saying
+from nextstrain_batch.job import RUN_VARIABLE, UnknownJobError, cancel, describe
 from nextstrain_batch.runs import LedgerEntry, Run
-from nextstrain_batch.runtimes.aws_batch.context import Launched, attach_command, now, user
+from nextstrain_batch.runtimes.aws_batch.context import (
+    Launched,
+    attach_command,
+    goes_on,
+    now,
+    user,
+)
 from nextstrain_batch.store import codec, keys
-from nextstrain_batch.submit import JobRequest, submit
+from nextstrain_batch.submit import JobRequest, MayExistError, find, submit
 from nextstrain_batch.watch import leading_back
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from nextstrain_batch.job import Job
@@ -45,9 +61,6 @@ def record(
     created = now()
     run_id = runs.new_id(pathogen.name, created, os.urandom(4).hex())
     digest = codec.publish(uploaded.manifest, bucket, keys.input_manifest(run_id))
-    if options.environment:
-        values = json.dumps(dict(options.environment)).encode()
-        bucket.put(keys.environment(run_id), values)
     run = Run(
         id=run_id,
         created=created,
@@ -72,63 +85,151 @@ def record(
     return run
 
 
-def launch(batch: Batch, run: Run, directory: Path) -> Launched:
-    """Submit the run's job."""
+def launch(
+    batch: Batch, run: Run, environment: Mapping[str, str | None], directory: Path
+) -> Launched:
+    """Submit the run's job, which finds the values of *environment* in the bucket.
+
+    They stay there only if the job exists, or may. Every error that leaves it in existence, and
+    ``KeyboardInterrupt``, says how to take it up.
+    """
+    find_out = f"To find out, and to take it up:\n\n    {attach_command(batch, run.id, directory)}"
+    with saying(f"The job may exist. {find_out}"):
+        try:
+            job_id = _submitted(batch, run, environment)
+        except MayExistError as error:
+            error.args = (paragraphs(str(error), find_out),)
+            raise
+        run = replace(run, job_id=job_id)
+        _keep_job_id(batch, run, job_id, directory)
+    return Launched(run, job_id, batch.bucket, is_new=True)
+
+
+def _submitted(batch: Batch, run: Run, environment: Mapping[str, str | None]) -> str:
+    """Return the id of the run's new job."""
     bucket = batch.bucket
+    try:
+        if environment:
+            bucket.put(keys.environment(run.id), json.dumps(dict(environment)).encode())
+        return submit(batch.aws.batch, _request(batch, run), time.sleep)
+    except MayExistError:
+        raise  # Its job would need them.
+    except UserError:
+        batch.forget_environment(run, bucket)
+        raise
+
+
+def _keep_job_id(batch: Batch, run: Run, job_id: str, directory: Path) -> None:
+    """Write the run down again, now that it has a job."""
+    again = attach_command(batch, job_id, directory)
+    with leading_back(again), saying(goes_on(batch, job_id, directory)):
+        try:
+            runs.write_record(run, batch.bucket)
+        finally:
+            try:
+                _note(batch, run, directory)
+            except LocalFilesError as error:
+                batch.ui.warn(f"{error} The job does not need that; its id is {job_id}.")
+
+
+def _request(batch: Batch, run: Run) -> JobRequest:
     assert run.agent is not None
-    request = JobRequest(
+    url = f"{batch.bucket.url}/{keys.run(run.id).rstrip('/')}"
+    tagged = batch.settings.tag_jobs.value
+    return JobRequest(
         queue=run.queue,
         definition=run.job_definition,
         name=run.id,
         command=bootstrap.command(run.agent),
-        environment={RUN_VARIABLE: f"{bucket.url}/{keys.run(run.id).rstrip('/')}"},
+        environment={RUN_VARIABLE: url},
         cpus=run.cpus,
         memory_mib=run.memory_mib,
         image=run.image,
-        tags=_tags(batch, run, bucket),
+        tags=job_tags.tags_of(run, batch.aws.client("sts")) if tagged else {},
     )
-    try:
-        job_id = submit(batch.aws.batch, request, time.sleep)
-    except UnreachableError:
-        raise  # The job may exist, and would then need its environment.
-    except UserError:
-        batch.forget_environment(run, bucket)
-        raise
-    run = replace(run, job_id=job_id)
-    _note(batch, run, directory)
-    with leading_back(attach_command(batch, job_id, directory)):
-        runs.write_record(run, bucket)
-    return Launched(run, job_id, bucket, is_new=True)
 
 
-def attach(batch: Batch, job_id: str) -> Launched:
-    """Return the run of a job, or of a run's own id, wherever it was started from."""
-    entry = batch.state.ledger.by_job(job_id) or batch.state.ledger.read(job_id)
-    if entry is not None and entry.run.job_id is not None:
-        job_id = entry.run.job_id
+def interrupts_of(
+    batch: Batch, job_id: Callable[[], str], *, detach_on_interrupt: bool
+) -> Interrupts:
+    """Return what signals do to a job; its id is asked for when it is to be cancelled."""
+    return Interrupts(
+        cancel=lambda: cancel(batch.aws.batch, job_id(), f"Cancelled by {user()}"),
+        tell=batch.ui.say,
+        on_terminal=sys.stdin is not None and sys.stdin.isatty(),
+        detach_on_interrupt=detach_on_interrupt,
+    )
+
+
+def attach(batch: Batch, name: str) -> Launched:
+    """Return the run of a job, by the id of either, wherever it was started from."""
+    entry = batch.state.ledger.by_job(name) or batch.state.ledger.read(name)
+    url = _url(entry.bucket, entry.run.id) if entry else None
+    job_id = entry.run.job_id if entry else None
+    if job_id is None and url is None and not keys.is_ours(keys.run_record(name)):
+        job_id = name
+    if job_id is None:
+        url = url or _url(str(batch.settings.required_bucket), name)
+        job_id = _job_of(batch, *_record(batch, url))
+    is_over = is_forgotten = False
     try:
-        url = _run_url(describe(batch.aws.batch, job_id))
-        is_forgotten = False
+        job = describe(batch.aws.batch, job_id)
+        url, is_over = _run_url(job), job.is_over
     except UnknownJobError:
-        if entry is None:
+        if url is None:
             raise
-        url = f"{entry.bucket}/{keys.run(entry.run.id).rstrip('/')}"
-        is_forgotten = True
+        is_over = is_forgotten = True
+    run, bucket = _record(batch, url)
+    return Launched(run, job_id, bucket, is_over=is_over, is_forgotten=is_forgotten)
+
+
+def _url(bucket: str, run_id: str) -> str:
+    return f"{bucket}/{keys.run(run_id).rstrip('/')}"
+
+
+def _record(batch: Batch, url: str) -> tuple[Run, Transport]:
+    """Return the run at *url*, and its bucket."""
     bucket_url, _, run_id = url.rpartition(f"/{keys.RUNS}")
     bucket = batch.aws.bucket(BucketUrl.parse(bucket_url))
-    run = runs.read_record(run_id, bucket)
-    return Launched(run, job_id, bucket, is_forgotten=is_forgotten)
-
-
-def _tags(batch: Batch, run: Run, bucket: Transport) -> dict[str, str]:
-    """Return the tags of the run's job: none, unless a setting asks for them."""
-    if not batch.settings.tag_jobs.value:
-        return {}
     try:
-        return job_tags.tags_of(run, batch.aws.client("sts"))
-    except UserError:
-        batch.forget_environment(run, bucket)
+        return runs.read_record(run_id, bucket), bucket
+    except MissingObjectError as error:
+        raise MissingObjectError(
+            f"The run {run_id} is not in the bucket {bucket.url}.\n\n"
+            "Likely causes: it was removed by `nextstrain storage prune`; it expired (the bucket"
+            " keeps what a run stored for 30 days, unless it was set up otherwise); or, where it"
+            " was named by hand, its id is mistyped or another bucket was meant"
+            " (--aws-batch-s3-bucket).\n\n"
+            "What has been removed cannot be brought back: build again."
+        ) from error
+
+
+def _job_of(batch: Batch, run: Run, bucket: Transport) -> str:
+    """Return the id of a run's job, even if it was lost when the job was submitted."""
+    if run.job_id is not None:
+        return run.job_id
+    try:
+        job_id = find(batch.aws.batch, run.queue, run.id)
+    except AccessDeniedError as error:
+        error.args = (
+            paragraphs(
+                f"The run {run.id} has not noted its job: the submission was interrupted or failed,"
+                " so the job may exist or not.",
+                str(error),
+                f"Whoever may list jobs finds it by the name {run.id} in the queue {run.queue};"
+                " then attach to it by its own id.",
+            ),
+        )
         raise
+    if job_id is None:
+        raise JobError(
+            f"AWS Batch has no job of the run {run.id} in the queue {run.queue}.\n\n"
+            "Its submission was interrupted or failed; or the job ended long ago: Batch forgets a"
+            " finished job after some days.\n\n"
+            "Build again. What has been sent is not sent a second time."
+        )
+    runs.write_record(replace(run, job_id=job_id), bucket)
+    return job_id
 
 
 def _note(batch: Batch, run: Run, directory: Path) -> None:

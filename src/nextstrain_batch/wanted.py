@@ -1,0 +1,186 @@
+"""What of a job's results is wanted here, and which of Snakemake's notes are true of that.
+
+In ``.snakemake/metadata`` Snakemake keeps a note of how each output was made, in ``incomplete`` a
+mark of each that is not finished; ``.snakemake_timestamp`` tells when a directory was made. It
+believes them without looking at the file. So no pattern chooses among them: they come where their
+output does.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import posixpath
+from bisect import bisect_left
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+from nextstrain_batch.pathogen import download_filter
+from nextstrain_batch.store.manifest import Entry
+from nextstrain_batch.store.paths import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from nextstrain_batch.store.manifest import Manifest
+
+STATE = ".snakemake"
+TIMESTAMP = ".snakemake_timestamp"
+_LINKS = 40
+
+
+class Wanted:
+    """Tells of each path in a job's results whether it is wanted. Changes nothing."""
+
+    def __init__(
+        self, download: Sequence[str] | bool, output: Manifest, base: Manifest, root: Path
+    ) -> None:
+        """Take what ``--download`` and its like say, and what the job left and began with.
+
+        *root* is where the results are to come.
+        """
+        self._chosen = download_filter(download)
+        self._output = output
+        self._entries = {entry.path: entry for entry in output.entries}
+        self._base = {entry.path: entry for entry in base.entries}
+        self._names = [encoded(entry.path) for entry in output.entries]
+        self._root = root
+        self._comes = cache(self._how_much_comes)
+
+    def __call__(self, path: str) -> bool:
+        """Tell whether a path is wanted that the job left, or that it has removed."""
+        if path.rpartition("/")[2] == TIMESTAMP:
+            return self._comes(path.rpartition("/")[0]) == "all"
+        if _is_note(path):
+            return self._note_comes(path)
+        entry = self._entries.get(path)
+        return self._chosen(f"{path}/" if entry and entry.kind == "directory" else path)
+
+    def output(self) -> Manifest:
+        """Return what the job left, with a mark of each output that would come in part only.
+
+        It is a directory of which some files are wanted and some are not. No note is true of
+        that; the mark has Snakemake make it again.
+        """
+        notes = (path for path in self._entries if "/metadata/" in path and _is_note(path))
+        marks: dict[str, Entry] = {}
+        for path in notes:
+            name = self._name_of(path)
+            if name and self._comes(name) == "part":
+                marks |= self._mark(path)
+        if not marks:
+            return self._output
+        entries = [*marks.values(), *self._output.entries]
+        entries.sort(key=lambda each: encoded(each.path))
+        return replace(self._output, entries=tuple(entries))
+
+    def passed_over(self) -> int:
+        """Return how many new or changed files are not wanted, besides Snakemake's own."""
+        return sum(
+            not self._chosen(entry.path)
+            for entry in self._output.entries
+            if self._is_changed(entry) and STATE not in entry.path.split("/")
+        )
+
+    def _note_comes(self, path: str) -> bool:
+        """Tell whether to bring a note or mark, or to take away a mark that the job has removed."""
+        key = key_of(path)
+        if key is None:
+            return False
+        if "://" in key:
+            return True  # The output is in a storage of its own, and needs not to be brought.
+        name = self._name_of(path)
+        comes = self._comes(name) if name else "nothing"
+        if comes == "part":
+            return "/incomplete/" in path
+        # Of a file that is not here, a note tells nothing false. And without it Snakemake would
+        # not look at the notes of what the same rule has made besides.
+        return comes == "all" or not (name and os.path.lexists(self._root / name))
+
+    def _name_of(self, path: str) -> str:
+        """Return where the output lies that a note is about; empty for one outside the root."""
+        key = key_of(path)
+        if key is None:
+            return ""
+        if key.startswith("/"):
+            # By the job's own name for the root, which is not known here.
+            parts = key.split("/")
+            names = ("/".join(parts[number:]) for number in range(1, len(parts)))
+            return next((name for name in names if name in self._entries), "")
+        where = f"/{path}".partition(f"/{STATE}/")[0]
+        name = posixpath.normpath(posixpath.join(where, key)).strip("/")
+        return "" if name.split("/")[0] in {"..", "."} else self._real(name)
+
+    def _real(self, name: str) -> str:
+        """Return where a path leads that goes through symlinks to directories."""
+        for _ in range(_LINKS):
+            parts = name.split("/")
+            above = ("/".join(parts[:number]) for number in range(1, len(parts)))
+            links = (each for each in above if self._is_link(each))
+            link = next(links, None)
+            if link is None:
+                return name
+            where = posixpath.join(posixpath.dirname(link), self._entries[link].target)
+            name = posixpath.normpath(where + name[len(link) :])
+        return name
+
+    def _is_link(self, path: str) -> bool:
+        return path in self._entries and self._entries[path].kind == "symlink"
+
+    def _how_much_comes(self, name: str) -> Literal["all", "part", "nothing"]:
+        """Tell how much comes of what the job has changed of an output."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return "nothing"
+        files = self._below(name) if entry.kind == "directory" else [entry]
+        changed = [each for each in files if self._is_changed(each)]
+        chosen = sum(self._chosen(each.path) for each in changed)
+        if chosen == len(changed):
+            return "all"
+        return "part" if chosen else "nothing"
+
+    def _below(self, directory: str) -> Iterator[Entry]:
+        prefix = encoded(directory) + b"/"
+        for position in range(bisect_left(self._names, prefix), len(self._names)):
+            if not self._names[position].startswith(prefix):
+                return
+            yield self._output.entries[position]
+
+    def _is_changed(self, entry: Entry) -> bool:
+        is_file = entry.kind != "directory" and not entry.path.endswith(f"/{TIMESTAMP}")
+        return is_file and self._base.get(entry.path) != entry
+
+    def _mark(self, note: str) -> dict[str, Entry]:
+        """Return an empty mark beside a note, with the directories that it lies in."""
+        path = note.replace(f"{STATE}/metadata/", f"{STATE}/incomplete/", 1)
+        mtime = self._entries[note].mtime_ns
+        made = {path: Entry(path, "file", 0o664, mtime)}
+        while path := path.rpartition("/")[0]:
+            made[path] = Entry(path, "directory", 0o775, mtime)
+        return {name: entry for name, entry in made.items() if name not in self._entries}
+
+
+def key_of(note: str) -> str | None:
+    """Return Snakemake's name of the output that a note or mark is about.
+
+    That is a path as the workflow writes it, from the directory that ``.snakemake`` lies in, or
+    the URL of something remote. Snakemake 7 to 9 name the file by its base64; what is too long for
+    a file's name goes into directories that begin with ``@`` (``_record_path`` in its
+    ``persistence``). None for another name, which Snakemake would not look for, either.
+    """
+    name = f"/{note}".partition(f"/{STATE}/")[2].partition("/")[2]
+    *long, last = name.split("/")
+    if not all(part.startswith("@") for part in long):
+        return None
+    try:
+        text = "".join(part[1:] for part in long) + last
+        return base64.b64decode(text, b"-_", validate=True).decode() or None
+    except ValueError:
+        return None
+
+
+def _is_note(path: str) -> bool:
+    rest = f"/{path}".partition(f"/{STATE}/")[2]
+    return rest.startswith(("metadata/", "incomplete/"))
