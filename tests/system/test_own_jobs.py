@@ -67,6 +67,7 @@ def people(tmp_path_factory, command_in):
 def small(tmp_path):
     directory = tmp_path / "small"
     directory.mkdir()
+    (directory / "readme").write_text("a build")
     return directory
 
 

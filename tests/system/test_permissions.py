@@ -242,6 +242,7 @@ def test_why_a_job_was_refused_is_told_without_looking_it_up(account, nextstrain
 def test_tags_take_a_permission_of_their_own(account, nextstrain, tmp_path):
     """Who asks for them without it is told so, and how to do without; with it, the build passes."""
     (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "given").write_text("a build")
     tagged = (*SANDBOX, "--aws-batch-tag-jobs", "--exec", "true", tmp_path / "small")
     started = time.time()
     done = nextstrain(*tagged)
