@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import mmap
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -57,6 +57,8 @@ PHASES = {
 ONE_WAY = 0.020
 RATE = 100e6 / 8
 DISTURBED = 0.15
+ROOM = 512 * 1024 * 1024
+"""Memory, besides a tree's size, that a transfer and a server may newly use. In bytes."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class Round:
         step = {"fetch": peer.fetch, "store": peer.store, "back": peer.back}.get(phase, peer.send)
         os.sync()  # so that nobody waits for what somebody else has written
         _wait_for_quiet(self._patience)
+        _warm(2 * self._tree.size + ROOM)
         before, busy, serving = self._server.traffic(), _busy(), self._server.cpu()
         wall, cpu, memory = _execute(step(place), place)
         serving = self._server.cpu() - serving
@@ -142,6 +145,21 @@ class Round:
         if phase == "back":
             return _same(peer.job(place), peer.results(place))
         return True
+
+
+def _empty(directory: Path) -> None:
+    """Give back the disk that the files below *directory* use, and keep the files.
+
+    ext4 does not use the inode of a removed file again for some minutes, and whoever makes a file
+    meanwhile looks at each of those (``recently_deleted`` in Linux's fs/ext4/ialloc.c). What one
+    peer's round left would make the next one's twice as slow.
+    """
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            path = Path(parent, name)
+            if path.is_file() and not path.is_symlink():
+                path.chmod(0o600)
+                os.truncate(path, 0)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -211,7 +229,7 @@ def measure(
     """Run all *peers* through one tree once."""
     for peer in peers:
         # A server of its own for each: what another one has stored would slow it down.
-        work = directory / "work"
+        work = Path(tempfile.mkdtemp(prefix="work-", dir=directory))
         with Server(directory / "server") as server:
             server.make_bucket("bench")
             place = Place(server.endpoint, "bench", work / "source", work / "job", work / "home")
@@ -223,7 +241,21 @@ def measure(
                 else:
                     yield from Round(tree, peer, server, place, patience).run(phases)
             finally:
-                shutil.rmtree(work, ignore_errors=True)
+                _empty(work)
+
+
+def _warm(size: int) -> None:
+    """Use *size* bytes of memory, or half of what is free, and give them back.
+
+    A virtual machine may hand free memory to its host, seconds after it was freed (free page
+    reporting). To get 2 GB back took 0.4 to 4.5 seconds where this was written, for whichever
+    program happened to need it first.
+    """
+    size = min(size, os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2)
+    touch = "for offset in range(0, size, mmap.PAGESIZE): memory[offset] = 1"
+    # Another process, whose peak is not inherited by those that are measured.
+    script = f"import mmap; size = {size}; memory = mmap.mmap(-1, size)\n{touch}"
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 # --- what it says ---------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ class Report:
             self.ui.stage(f"Wrote {counted(len(written), 'file')} into {self._shown(pathogen)}")
             self._list(written)
         for path, kept in downloaded.kept:
-            self.ui.warn(f"{path} was edited here meanwhile; your version is kept as {kept}")
+            self.ui.warn(f"{path} was edited here meanwhile, or never sent: it is kept as {kept}")
         if deleted := downloaded.deleted_by_build:
             stay = "stays" if len(deleted) == 1 else "stay"
             self.ui.say(f"The build deleted {counted(len(deleted), 'file')} that {stay} here:")
