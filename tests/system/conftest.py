@@ -11,6 +11,8 @@ from textwrap import dedent
 import pexpect
 import pytest
 
+from nextstrain_batch.sandbox.breaking import Breaking
+
 BIN = Path(sys.executable).parent
 
 
@@ -74,6 +76,13 @@ def nextstrain(tmp_path_factory):
     yield command
     stopped = command("sandbox", "stop")
     assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.fixture
+def broken(nextstrain):
+    """Return what makes the sandbox fail; after the test it is well again."""
+    with Breaking(Path(nextstrain.environment["NEXTSTRAIN_HOME"])) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

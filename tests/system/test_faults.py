@@ -2,20 +2,11 @@
 
 import re
 import time
-from pathlib import Path
 
 import pexpect
 import pytest
 
-from nextstrain_batch.sandbox.breaking import Breaking
-
 SANDBOX = ("build", "--aws-batch", "--sandbox")
-
-
-@pytest.fixture
-def broken(nextstrain):
-    with Breaking(Path(nextstrain.environment["NEXTSTRAIN_HOME"])) as found:
-        yield found
 
 
 @pytest.fixture

@@ -3,22 +3,16 @@
 import os
 import re
 import time
-from pathlib import Path
 
 import pexpect
 import pytest
 
-from nextstrain_batch.sandbox.breaking import Breaking
-
 SANDBOX = ("build", "--aws-batch", "--sandbox")
-SOON = 5.0
+SLEEPER = ("-c", "echo ready; exec sleep 60")
+READY = r"\] ready"
+"""What it prints. A job that is cancelled before its program runs has no exit code."""
+SOON = 10.0
 """Seconds; a request that hangs would take much longer."""
-
-
-@pytest.fixture
-def broken(nextstrain):
-    with Breaking(Path(nextstrain.environment["NEXTSTRAIN_HOME"])) as found:
-        yield found
 
 
 @pytest.fixture
@@ -84,12 +78,13 @@ def test_while_results_are_fetched(nextstrain, pathogen, broken):
 def test_while_the_job_is_submitted(nextstrain, tmp_path, broken):
     """Control-C then counts as the first one of those that cancel."""
     fault = broken.add("delay", api="SubmitJob", seconds=2)
-    terminal = nextstrain.in_terminal(*SANDBOX, "--exec", "sleep", tmp_path, "60")
+    terminal = nextstrain.in_terminal(*SANDBOX, "--exec", "sh", tmp_path, *SLEEPER)
     struck(fault)
     terminal.sendintr()
     terminal.expect("as soon as its id is known")
     terminal.expect("Submitted the AWS Batch job")
-    terminal.expect("again within 10 seconds to cancel")
+    for _ in range(2):  # in either order
+        terminal.expect(["again within 10 seconds to cancel", READY])
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -98,7 +93,7 @@ def test_while_the_job_is_submitted(nextstrain, tmp_path, broken):
 
 def test_a_submission_that_is_not_waited_for(nextstrain, tmp_path, broken):
     """A third Control-C leaves at once, and says how to find out about the job."""
-    fault = broken.add("delay", api="SubmitJob", seconds=10)
+    fault = broken.add("delay", api="SubmitJob", seconds=30)
     terminal = nextstrain.in_terminal(*SANDBOX, "--exec", "true", tmp_path)
     struck(fault)
     for answer in ("twice more to leave", "once more to leave"):
@@ -116,12 +111,17 @@ def test_a_submission_that_is_not_waited_for(nextstrain, tmp_path, broken):
 def test_a_detached_job_that_was_interrupted(nextstrain, tmp_path, broken):
     """With --detach, Control-C during the submission ends with how to cancel the job."""
     fault = broken.add("delay", api="SubmitJob", seconds=2)
-    terminal = nextstrain.in_terminal(*SANDBOX, "--detach", "--exec", "sleep", tmp_path, "60")
+    terminal = nextstrain.in_terminal(*SANDBOX, "--detach", "--exec", "sh", tmp_path, *SLEEPER)
     struck(fault)
     text = interrupt(terminal)
     assert "goes on" in text
+    attached = nextstrain.in_terminal(*attach_words(text), "--no-download")
+    attached.expect(READY)
     cancelled = nextstrain(*attach_words(text), "--cancel", "--no-download")
     assert cancelled.returncode == 143, cancelled.stdout + cancelled.stderr
+    attached.expect(pexpect.EOF)
+    attached.close()
+    assert attached.exitstatus == 143
 
 
 def test_a_job_that_is_over_cannot_be_cancelled(nextstrain, no_sandbox, account, tmp_path):
