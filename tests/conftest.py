@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 
@@ -27,6 +28,9 @@ def refuse_other_machines(event, arguments):
 
 
 sys.addaudithook(refuse_other_machines)
+
+# What a script starts in the background ignores Control-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
