@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _ROUNDS = 5
 """A process may start another one while it is looked for."""
 
+_LOOKS = 20
+_MOMENT = 0.001
+"""Seconds between looks at a process that seems to have no environment."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 """A task's id, which is nobody else's."""
@@ -50,9 +54,25 @@ def _killed(marks: Sequence[bytes]) -> Iterator[int]:
             # The handle first, so that the environment is of the process that is killed.
             handle = os.pidfd_open(pid)
             try:
-                environ = (path / "environ").read_bytes()
+                environ = _environment(path)
                 if pid != os.getpid() and any(mark in environ for mark in marks):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
                     yield pid
             finally:
                 os.close(handle)
+
+
+def _environment(process: Path) -> bytes:
+    """Return what a process in ``/proc`` was given as its environment.
+
+    For a moment, one that is becoming another program (execve) has none to be known by. Raises
+    ``OSError`` for what has ended, is of the kernel's own or somebody else's.
+    """
+    environ = b""
+    for _ in range(_LOOKS):
+        environ = (process / "environ").read_bytes()
+        if environ:
+            break
+        (process / "exe").readlink()  # The kernel's own have none, nor has what has ended.
+        time.sleep(_MOMENT)
+    return environ
