@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from nextstrain_batch.store.transport import Transport
 
 
+_LONGEST_NAME = 255
+"""Bytes of a file's name on any file system that people build on."""
+
+
 def _is_snakemakes(path: str) -> bool:
     """Tell whether a file is one of Snakemake's own records, which no person edits."""
     return ".snakemake" in path.split("/")[:-1]
@@ -354,14 +358,23 @@ class _Download:
         return path in entries and self._is_here(entries[path])
 
     def _keep(self, path: str) -> None:
-        beside = f"{path}.before-{self._run_id}"
+        ending = f".before-{self._run_id}"
+        beside = _with_ending(path, ending)
         number = 1
         while os.path.lexists(self._root / beside):
             number += 1
-            beside = f"{path}.before-{self._run_id}-{number}"
+            beside = _with_ending(path, f"{ending}-{number}")
         (self._root / path).rename(self._root / beside)
         with self._lock:
             self.kept.append((path, beside))
+
+
+def _with_ending(path: str, ending: str) -> str:
+    """Append *ending* to the last name of *path*, of which some must go if it became too long."""
+    parent, slash, name = path.rpartition("/")
+    while name and len(os.fsencode(name + ending)) > _LONGEST_NAME:
+        name = name[:-1]
+    return f"{parent}{slash}{name}{ending}"
 
 
 def _is_directory(path: Path) -> bool:

@@ -107,6 +107,21 @@ def test_a_local_edit_is_kept_beside(run):
     assert (run.user / "data/in.before-run-2").read_text() == "again by me"
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "\udce9"])
+def test_an_edited_file_with_a_name_as_long_as_can_be(run, letter):
+    """An edited file is kept beside even where its name leaves no room for more."""
+    length = 255 // len(os.fsencode(letter))
+    names = [letter * (length - 1) + last for last in "ab"]
+    write(run.job, dict.fromkeys(names, "by the build"))
+    write(run.user, {name: f"mine: {name[-1]}" for name in names})
+    kept = dict(run.end().kept)
+    assert sorted(kept) == sorted(names)
+    for name, beside in kept.items():
+        assert (run.user / beside).read_text() == f"mine: {name[-1]}"
+        assert beside.startswith(letter * 100)
+        assert ".before-run" in beside
+
+
 @pytest.mark.parametrize("edited", [False, True])
 def test_results_that_are_never_sent_are_replaced(run, edited):
     """What an earlier download left is no edit, even where the build began without it."""
