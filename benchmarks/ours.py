@@ -66,6 +66,7 @@ def send(root: Path, bucket: str, home: Path) -> None:
 def fetch(root: Path, bucket: str, home: Path) -> None:
     """Do what the job does before its program runs."""
     from nextstrain_batch.download import materialise
+    from nextstrain_batch.kept_manifests import KeptManifests
     from nextstrain_batch.snapshot import StatCache
     from nextstrain_batch.store import codec, keys
 
@@ -73,25 +74,28 @@ def fetch(root: Path, bucket: str, home: Path) -> None:
     manifest = codec.retrieve(there, keys.input_manifest(RUN))
     materialise(manifest, there, root, cache)
     cache.save(home / "job.cache")
+    KeptManifests(home / "job").keep("input", manifest)
 
 
 def store(root: Path, bucket: str, home: Path) -> None:
     """Do what the job does after its program has run."""
     from nextstrain_batch.agent import push
+    from nextstrain_batch.kept_manifests import KeptManifests
     from nextstrain_batch.snapshot import StatCache, take
     from nextstrain_batch.store import codec, keys
     from nextstrain_batch.upload import execute, read_and_plan
     from nextstrain_batch.walk import walk
 
     there, cache = transport(bucket), StatCache.load(home / "job.cache")
-    base = codec.retrieve(there, keys.input_manifest(RUN))
+    sent = KeptManifests(home / "job").get("input")
+    assert sent is not None
 
     def read(sink: Sink | None) -> Snapshot:
         return take(root, walk(root, push.skip), cache, sink=sink)
 
     level = push.LEVEL
-    planned = read_and_plan(read, there, known=(base,), now=now, level=level)
-    uploaded = execute(planned, there, now=now, kept=base.packs, level=level)
+    planned = read_and_plan(read, there, known=(sent,), now=now, level=level)
+    uploaded = execute(planned, there, now=now, kept=sent.packs, level=level)
     codec.publish(uploaded.manifest, there, keys.output_manifest(RUN, 1))
 
 
@@ -104,13 +108,13 @@ def back(root: Path, bucket: str, home: Path) -> None:
     from nextstrain_batch.wanted import Wanted
 
     there, state = transport(bucket), LocalState(home / "aws-batch")
-    output = codec.retrieve(there, keys.output_manifest(RUN, 1))
     digest = (home / "digest").read_text()  # a real client has it in the run's record
-    base = state.manifest(root, there.url, "input", digest)
-    assert base is not None
+    sent = state.manifest(root, there.url, "input", digest)
+    assert sent is not None
+    output = codec.retrieve(there, keys.output_manifest(RUN, 1), like=sent)
     cache = state.stat_cache(root)
-    wanted = Wanted(True, output, base, root)
-    download(wanted.output(), base, there, root, wanted=wanted, run_id=RUN, cache=cache)
+    wanted = Wanted(True, output, sent, root)
+    download(wanted.output(), sent, there, root, wanted=wanted, run_id=RUN, cache=cache)
     state.keep_stat_cache(root, cache)
     state.keep_manifest(root, there.url, "output", output)
 

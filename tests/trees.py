@@ -22,15 +22,15 @@ def snap(root, cache=None, skip=everything):
     return snapshot.take(root, walk(root, skip), StatCache() if cache is None else cache)
 
 
-def send(root, transport, known=(), cache=None):
+def send(root, transport, known=(), cache=None, **options):
     """Send a directory as a build does; return an ``Uploaded``."""
-    return send_by(root, transport, transport.clock, known, cache)
+    return send_by(root, transport, transport.clock, known, cache, **options)
 
 
-def send_by(root, transport, now, known=(), cache=None):
+def send_by(root, transport, now, known=(), cache=None, **options):
     """Send a directory, with another clock than the transport's own."""
     planned = read_and_plan(reading(root, cache), transport, known=known, now=now)
-    return execute(planned, transport, now=now)
+    return execute(planned, transport, now=now, **options)
 
 
 def reading(root, cache=None):
@@ -45,10 +45,12 @@ def upload(taken, transport, *, now, known=(), **options):
 
 
 def fetch(manifest, transport, root):
-    """Publish a manifest, retrieve it and write all of it below *root*."""
+    """Publish a manifest, retrieve it and write all of it below *root*; return what came."""
     digest = publish(manifest, transport, "runs/test/input.manifest")
     root.mkdir(parents=True, exist_ok=True)
-    materialise(retrieve(transport, "runs/test/input.manifest", digest), transport, root, None)
+    retrieved = retrieve(transport, "runs/test/input.manifest", digest)
+    materialise(retrieved, transport, root, None)
+    return retrieved
 
 
 def bring_back(output, base, transport, root, *, wanted=lambda _path: True, cache=None, **more):

@@ -5,7 +5,7 @@ the bucket's listing what need not be sent. Below ``~/.nextstrain/aws-batch/``:
 
     runs/<run-id>.json        the ledger of runs started here (``runs.py``)
     snapshots/<directory>     stat and digests of a directory's files (``stat_cache.py``)
-    manifests/<directory>/    the last manifests sent to and received from a bucket
+    manifests/<directory>/    the last manifests sent and received (``kept_manifests.py``)
     agent/                    the job-side program, ready to be sent
 """
 
@@ -17,19 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextstrain_batch import atomic
-from nextstrain_batch.errors import StoreError
+from nextstrain_batch.kept_manifests import KeptManifests
 from nextstrain_batch.runs import Ledger
 from nextstrain_batch.stat_cache import StatCache
-from nextstrain_batch.store import codec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nextstrain_batch.store.manifest import Manifest
-
-NAMES = ("output", "input")
-"""The manifests kept of a directory and a bucket, the one to prefer first."""
 
 
 @dataclass(frozen=True)
@@ -65,34 +60,24 @@ class LocalState:
 
     def manifests(self, root: Path, bucket: str) -> list[Manifest]:
         """Return what is known to be in *bucket* (a URL) of the directory *root*."""
-        known = []
-        for name in NAMES:
-            try:
-                known.append(codec.decode(self._manifest(root, bucket, name).read_bytes()))
-            except (OSError, StoreError):  # never there, damaged, or of another version
-                continue
-        return known
+        return self._manifests(root, bucket).all()
 
     def manifest(
         self, root: Path, bucket: str, name: str, digest: str | None = None
     ) -> Manifest | None:
         """Return the manifest kept under *name*; with *digest*, only if that is its SHA-256."""
-        with suppress(OSError, StoreError):
-            data = self._manifest(root, bucket, name).read_bytes()
-            if digest is None or hashlib.sha256(data).hexdigest() == digest:
-                return codec.decode(data)
-        return None
+        return self._manifests(root, bucket).get(name, digest)
 
     def keep_manifest(self, root: Path, bucket: str, name: str, manifest: Manifest) -> None:
-        """Remember a manifest under one of ``NAMES``, if this computer lets us."""
+        """Remember the manifest of what was sent ("input") or received ("output"), if we can."""
         with suppress(OSError):
-            atomic.write(self._manifest(root, bucket, name), codec.encode(manifest))
+            self._manifests(root, bucket).keep(name, manifest)
 
     def _snapshot(self, root: Path) -> Path:
         return self.home / "snapshots" / _name(os.fsencode(root))
 
-    def _manifest(self, root: Path, bucket: str, name: str) -> Path:
-        return self.home / "manifests" / _name(os.fsencode(root), bucket.encode()) / name
+    def _manifests(self, root: Path, bucket: str) -> KeptManifests:
+        return KeptManifests(self.home / "manifests" / _name(os.fsencode(root), bucket.encode()))
 
 
 def _name(*parts: bytes) -> str:

@@ -46,14 +46,19 @@ class Attempts:
         """The last attempt's result, if any attempt came so far as to write one."""
         return self.results[max(self.results)] if self.results else None
 
-    def last_output(self, run_id: str, bucket: Transport) -> Manifest | None:
-        """Return the build directory as the last attempt that stored it left it."""
+    def last_output(
+        self, run_id: str, bucket: Transport, like: Manifest | None = None
+    ) -> Manifest | None:
+        """Return the build directory as the last attempt that stored it left it.
+
+        *like* is a manifest that resembles it: see ``codec.retrieve``.
+        """
         if not self.manifests:
             return None
         number = self.manifests[-1]
         result = self.results.get(number)
         digest = result.output_manifest if result else None
-        return codec.retrieve(bucket, keys.output_manifest(run_id, number), digest)
+        return codec.retrieve(bucket, keys.output_manifest(run_id, number), digest, like=like)
 
 
 @dataclass(frozen=True)

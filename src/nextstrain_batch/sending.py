@@ -58,13 +58,14 @@ class Made:
     """Whether nobody else had sent the same one meanwhile."""
 
 
-def _make(
+def make(
     plan: packs.Plan,
     read: Callable[[Chunk], bytes],
     transport: Transport,
     codec: Codec,
     level: int,
 ) -> Made:
+    """Make a pack and send it; ``read(chunk)`` returns a chunk's content, verified."""
     data = packs.build(plan, read, codec, level)
     key = keys.pack(plan.id)
     while not transport.put(key, data, if_absent=True):
@@ -176,7 +177,7 @@ class Ahead:
             self._made.append(self._pending.popleft().result())
 
     def _send(self, plan: packs.Plan, read: Callable[[Chunk], bytes]) -> Made:
-        made = _make(plan, read, self._transport, self._codec, self._level)
+        made = make(plan, read, self._transport, self._codec, self._level)
         self._meter.add(plan.size)
         return made
 
@@ -202,13 +203,13 @@ def send(
     meter = Meter(progress, SENDING, sum(plan.size for plan in plans))
     codec = zstd.best()
 
-    def make(plan: packs.Plan) -> Made:
+    def send_one(plan: packs.Plan) -> Made:
         with _Reader(snapshot.root, places, contents) as reader:
-            made = _make(plan, reader.read, transport, codec, level)
+            made = make(plan, reader.read, transport, codec, level)
         meter.add(plan.size)
         return made
 
-    return list(parallel.each(make, plans, WORKERS))
+    return list(parallel.each(send_one, plans, WORKERS))
 
 
 @dataclass(frozen=True, slots=True)

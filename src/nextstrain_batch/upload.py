@@ -6,7 +6,8 @@
    (``read_and_plan``), packs that are full meanwhile are sent at once.
 3. Packs that will be relied on are held, if they are so old that they might be removed before the
    manifest is there: against pruning by a pin (``store/pins.py``), against expiry by renewing them.
-4. The new packs are made and sent.
+4. The new packs are made and sent; last of all, if it is to be stored anew, the list of files
+   (``rebase.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nextstrain_batch import rebase
 from nextstrain_batch.errors import MissingObjectError
 from nextstrain_batch.sending import LEVEL, WORKERS, Ahead, Made, send
 from nextstrain_batch.store import keys, packs, parallel, pins
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from nextstrain_batch.snapshot import Sink, Snapshot
-    from nextstrain_batch.store.manifest import Chunk
+    from nextstrain_batch.store.manifest import Base, Chunk
     from nextstrain_batch.store.transport import Transport
 
 # Packs of less content than this are small; of so many, a job would pay for each request.
@@ -69,11 +71,13 @@ class Plan:
     new: tuple[packs.Plan, ...]
     """The packs that are to be made and sent."""
     written: dict[str, datetime]
-    """When the packs of ``reused`` were written, by id."""
+    """When the packs were written that are relied on, of ``reused`` and ``base``, by id."""
     listed: datetime
     """When the listing was asked for."""
     known: tuple[Manifest, ...]
     """Those that told where chunks may lie."""
+    base: Base | None = None
+    """What the manifest may say the difference from; it is there."""
     ahead: tuple[Made, ...] = ()
     """The packs that were made and sent already."""
     contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
@@ -157,8 +161,10 @@ def _plan(
             reused[pack.id] = packs.stored(pack, there.size, transport)
         else:
             new.append(pack)
-    written = {pack_id: listing.stored[keys.pack(pack_id)].modified for pack_id in reused}
-    return Plan(snapshot, locations, reused, tuple(new), written, listing.asked, tuple(known))
+    base = rebase.nearest(snapshot.entries, _bases(known, listing))
+    relied_on = reused | (base.stored.packs if base else {})
+    written = {pack_id: listing.stored[keys.pack(pack_id)].modified for pack_id in relied_on}
+    return Plan(snapshot, locations, reused, tuple(new), written, listing.asked, tuple(known), base)
 
 
 def execute(
@@ -170,14 +176,15 @@ def execute(
     pause: Callable[[float], None] = time.sleep,
     progress: Progress = silent,
     level: int = LEVEL,
+    long: int = rebase.LONG,
 ) -> Uploaded:
     """Send the packs that are planned, or what has become necessary since; return the manifest.
 
     It must be published soon: within hours, not days. *kept* are the ids of packs that a published
     manifest holds, of a run that goes on meanwhile: pruning does not remove them. *pause* sleeps
-    for some seconds, where a pruning has to be waited for. Raises ``PathogenError`` when a file is
-    not any more what the snapshot says, and the transport's errors. Nothing is written but whole
-    packs and pins.
+    for some seconds, where a pruning has to be waited for. *long* is what ``rebase.settle`` takes.
+    Raises ``PathogenError`` when a file is not any more what the snapshot says, and the transport's
+    errors. Nothing is written but whole packs and pins.
     """
     again = partial(plan, planned.snapshot, transport, known=planned.known, now=now)
     contents = planned.contents
@@ -197,18 +204,23 @@ def execute(
             break
         # What was planned so long ago may have gone since, even what was sent first.
         planned = again()
+    base = planned.base
     manifest = Manifest(
         entries=planned.snapshot.entries,
-        packs=planned.reused | {each.pack.id: each.pack for each in made},
+        packs=planned.reused
+        | {each.pack.id: each.pack for each in made}
+        | (base.stored.packs if base else {}),
         locations=planned.locations,
+        base=base,
     )
     # Of one that is known the bytes are, too.
     manifest = next((known for known in planned.known if known == manifest), manifest)
+    relied_on = {place.pack for place in manifest.locations.values()}
     return Uploaded(
-        manifest,
+        rebase.settle(manifest, transport, level, long),
         packs_sent=len(sent),
         bytes_sent=sum(pack.stored_size for pack in sent),
-        packs_reused=len(manifest.packs.keys() - {pack.id for pack in sent}),
+        packs_reused=len(relied_on - {pack.id for pack in sent}),
     )
 
 
@@ -230,8 +242,16 @@ def _reuse(
         worth = _worth_keeping(wanted, locations, candidates)
     return (
         {digest: place for digest, place in locations.items() if place.pack in worth},
-        {pack_id: candidates[pack_id] for pack_id in worth},
+        {pack_id: pack for pack_id, pack in candidates.items() if pack_id in worth},
     )
+
+
+def _bases(known: Sequence[Manifest], listing: Listing) -> Iterator[Base]:
+    """Yield the bases of the *known* manifests that are there."""
+    for manifest in known:
+        base = manifest.base
+        if base is not None and all(map(listing.holds, base.stored.packs.values())):
+            yield base
 
 
 def _stored_chunks(manifest: Manifest, listing: Listing) -> Iterator[tuple[str, Location]]:

@@ -276,6 +276,23 @@ def test_unusable_earlier_attempt(job):
     assert "Snakefile" in job.output(2)
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_an_earlier_attempt_with_a_long_list_of_files(job, is_gone):
+    """A later attempt goes on from it, too; where part of it is gone, the log says so."""
+    job.send("test -e made-3000 && exit; for n in $(seq 3000); do : > made-$n; done; exit 1")
+    assert job.start(1) == 1
+    key = keys.output_manifest(RUN_ID, 1)
+    base = codec.retrieve(job.transport, key).base
+    if is_gone:
+        job.transport.delete(keys.pack(*base.stored.packs))
+    for path in job.root.iterdir():
+        path.unlink()
+    assert job.start(2) == (1 if is_gone else 0)
+    assert len(job.output(2)) == 3001
+    said = "attempt 1 stored cannot be used" if is_gone else "goes on from what attempt 1 stored"
+    assert said in job.said
+
+
 def test_termination_while_running(job):
     """After SIGTERM the program is ended, its files are stored, and the exit code is 143."""
     script = "trap 'echo saved > saved.txt; exit 0' TERM; echo ready for the end; sleep 60 & wait"

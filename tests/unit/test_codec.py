@@ -108,7 +108,7 @@ def test_retrieving_what_is_not_there():
 def test_a_newer_version():
     """A manifest of a newer release asks for an upgrade."""
     with pytest.raises(StoreError, match="Upgrade"):
-        codec.decode(packed(changed("version", 2)))
+        codec.decode(packed(changed("version", 3)))
 
 
 HOSTILE_PATHS = [
@@ -226,4 +226,4 @@ def test_the_packs_alone():
     with pytest.raises(CorruptError):
         codec.packs_of(packed(changed("packs", 0, 0, "no digest")))
     with pytest.raises(StoreError, match="newer"):
-        codec.packs_of(packed(changed("version", 2)))
+        codec.packs_of(packed(changed("version", 3)))

@@ -14,6 +14,7 @@ from memory_transport import MemoryTransport
 from nextstrain_batch import prune, upload
 from nextstrain_batch.errors import CredentialsError, StoreError
 from nextstrain_batch.inventory import Surveyor
+from nextstrain_batch.rebase import LONG
 from nextstrain_batch.store import codec, keys, pins
 from nextstrain_batch.store.progress import silent
 from trees import reading, send, write
@@ -39,12 +40,12 @@ BIG = random.Random(1).randbytes(18 * 2**20)
 """More than a pack, so that it is sent while it is read."""
 
 
-def uploads(root, known, run_id):
+def uploads(root, known, run_id, **options):
     """Return an actor that sends a directory and publishes its manifest."""
 
     def act(bucket):
         planned = upload.read_and_plan(reading(root), bucket, known=known, now=bucket.clock)
-        sent = upload.execute(planned, bucket, now=bucket.clock, pause=bucket.pause)
+        sent = upload.execute(planned, bucket, now=bucket.clock, pause=bucket.pause, **options)
         codec.publish(sent.manifest, bucket, keys.input_manifest(run_id))
 
     return act
@@ -72,29 +73,40 @@ def lost(bucket):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    ages, ages, st.booleans(), st.booleans(), st.integers(1, 2), choices, st.tuples(skews, skews)
+    ages,
+    ages,
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([1, LONG]),
+    st.integers(1, 2),
+    choices,
+    st.tuples(skews, skews),
 )
 def test_no_pack_that_a_manifest_refers_to_is_ever_removed(
-    first_age, second_age, knows, edited, prunings, order, fast
+    first_age, second_age, knows, edited, long, prunings, order, fast
 ):
-    """Whatever an upload relies on, and whoever prunes meanwhile, all of its files are there."""
+    """Whatever an upload relies on, and whoever prunes meanwhile, all of its files are there.
+
+    So is the list of files itself, where that is long.
+    """
     with tempfile.TemporaryDirectory() as directory:
         tree = write(Path(directory) / "tree", {"a": "one" * 100, "b": "two"})
         bucket = MemoryTransport()
-        first = send(tree, bucket)
+        first = send(tree, bucket, long=long)
         codec.publish(first.manifest, bucket, keys.input_manifest(OLD))
         bucket.pass_days(first_age)
         write(tree, {"b": "three"})
-        second = send(tree, bucket, [first.manifest])
+        second = send(tree, bucket, [first.manifest], long=long)
         bucket.pass_days(second_age)
         if edited:
             write(tree, {"c": "four"})
         known = [second.manifest, first.manifest] if knows else []
         pruning = {f"prune{n}": prunes(f"{n:016}", frozenset({OLD})) for n in range(prunings)}
         clocks = {"upload": fast[0], **dict.fromkeys(pruning, fast[1])}
-        Stage(bucket, order, clocks).run(upload=uploads(tree, known, NEW), **pruning)
+        Stage(bucket, order, clocks).run(upload=uploads(tree, known, NEW, long=long), **pruning)
         assert lost(bucket) == set()
-        assert keys.input_manifest(NEW) in bucket.objects
+        manifest = codec.retrieve(bucket, keys.input_manifest(NEW))
+        assert (manifest.base is not None) == (long == 1)
         assert not [key for key in bucket.objects if key.startswith(keys.PRUNES)]
 
 

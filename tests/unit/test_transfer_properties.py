@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory_transport import MemoryTransport
+from nextstrain_batch.rebase import LONG
 from nextstrain_batch.snapshot import StatCache
-from nextstrain_batch.store import codec
 from trees import bring_back, fetch, seen, send
 
 NAMES = st.sampled_from(
@@ -77,18 +77,17 @@ def grow(root, tree):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(TREES, TREES, TREES, st.sets(PATHS), st.booleans())
-def test_there_and_back(before, in_job, at_home, deleted, with_cache):
+@given(TREES, TREES, TREES, st.sets(PATHS), st.booleans(), st.sampled_from([1, 600, LONG]))
+def test_there_and_back(before, in_job, at_home, deleted, with_cache, long):
     """The job gets the user's tree exactly; the user gets the job's, and loses no edit."""
     with tempfile.TemporaryDirectory() as scratch:
         user, job, again = (Path(scratch, name) for name in ("user", "job", "again"))
         user.mkdir()
         transport, cache = MemoryTransport(), StatCache()
         grow(user, before)
-        base = send(user, transport, cache=cache).manifest
+        base = send(user, transport, cache=cache, long=long).manifest
         sent = seen(user, times=False)
-        assert codec.decode(codec.encode(base)) == base
-        fetch(base, transport, job)
+        assert fetch(base, transport, job) == base
         assert seen(job) == {
             path: (kind, mode & 0o777, content, time)
             for path, (kind, mode, content, time) in seen(user).items()
@@ -98,14 +97,14 @@ def test_there_and_back(before, in_job, at_home, deleted, with_cache):
         for path in deleted:
             if (job / path).parent.is_dir() and not (job / path).parent.is_symlink():
                 clear(job / path)
-        output = send(job, transport, [base]).manifest
+        output = send(job, transport, [base], long=long).manifest
         grow(user, at_home)
         now = seen(user, times=False)
         edits = {path: facts for path, facts in now.items() if facts != sent.get(path)}
         bring_back(output, base, transport, user, cache=cache if with_cache else StatCache())
         check(user, job, base, output, edits)
 
-        fetch(output, transport, again)
+        assert fetch(output, transport, again) == output
         assert seen(again) == {
             path: (kind, mode & 0o777, content, time)
             for path, (kind, mode, content, time) in seen(job).items()

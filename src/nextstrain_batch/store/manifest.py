@@ -68,8 +68,35 @@ class Manifest:
     entries: tuple[Entry, ...]
     """In the order of their paths' bytes; a directory comes before what it holds."""
     packs: dict[str, Pack]
-    """By id; each one holds at least one chunk of an entry."""
+    """By id; each one holds at least one chunk of an entry, or of the base's text."""
     locations: dict[str, Location]
-    """By the chunk's digest."""
+    """Of the entries' chunks, by digest."""
+    base: Base | None = field(default=None, compare=False, repr=False)
+    """What its bytes tell the difference from; None where they tell everything themselves."""
     encoded: bytes | None = field(default=None, init=False, compare=False, repr=False)
     """Its bytes, once ``codec`` has made or read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """Where the text of a manifest lies, as a big file would."""
+
+    chunks: tuple[Chunk, ...]
+    """The text, in order."""
+    packs: dict[str, Pack]
+    """By id."""
+    locations: dict[str, Location]
+    """By the chunk's digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A manifest that is stored in packs once, so that later ones need only say what differs."""
+
+    stored: StoredText
+    text: bytes
+    """A whole manifest as JSON: see ``codec``."""
+    manifest: Manifest
+    """What the text says; without a base itself."""
+    table: tuple[Chunk, ...]
+    """The chunks of its entries, in the order in which the text lists them."""

@@ -91,16 +91,17 @@ def bring_back(
 ) -> Downloaded | None:
     """Write the new and changed files that are *wanted*; None when the job stored nothing."""
     run, bucket = launched.run, launched.bucket
-    output = outcome.attempts.last_output(run.id, bucket)
-    if output is None:
-        return None
-    base = _input(batch, run, bucket, pathogen.root)
-    chosen = Wanted(wanted, output, base, pathogen.root)
+    if not outcome.attempts.manifests:
+        return None  # Nor is it of interest what was sent.
+    sent = _input(batch, run, bucket, pathogen.root)
+    output = outcome.attempts.last_output(run.id, bucket, like=sent)
+    assert output is not None
+    chosen = Wanted(wanted, output, sent, pathogen.root)
     cache = batch.state.stat_cache(pathogen.root)
     with batch.ui.progress() as progress:
         downloaded = download(
             chosen.output(),
-            base,
+            sent,
             bucket,
             pathogen.root,
             wanted=chosen,
