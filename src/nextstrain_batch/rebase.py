@@ -15,10 +15,10 @@ from nextstrain_batch.store import chunks, codec, packs, parallel, zstd
 from nextstrain_batch.store.manifest import Base, Manifest, StoredText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nextstrain_batch.sending import Made
-    from nextstrain_batch.store.manifest import Entry
+    from nextstrain_batch.store.manifest import Chunk, Entry
     from nextstrain_batch.store.transport import Transport
 
 LONG = 128 * 1024
@@ -26,6 +26,12 @@ LONG = 128 * 1024
 
 _SHARE = 4
 """A difference takes at most this part of what its base takes, or a new base is made."""
+
+_SALT = 16
+"""Bytes."""
+
+_TOGETHER = packs.MAXIMUM // chunks.MAXIMUM - 1
+"""Chunks of a base's text in a pack."""
 
 _MANY = 2
 """A base that lists more than so many times the files is none: who wants these few reads it all."""
@@ -62,8 +68,7 @@ def settle(manifest: Manifest, transport: Transport, level: int, long: int = LON
         used = {place.pack for place in manifest.locations.values()}
         own = {pack_id: pack for pack_id, pack in manifest.packs.items() if pack_id in used}
         manifest = Manifest(manifest.entries, own, manifest.locations)
-    # Nobody has stored this base before, who knows when: it is young, and safe from pruning.
-    text, table = codec.whole_text(manifest, salt=os.urandom(8).hex())
+    text, table = codec.whole_text(manifest)
     if len(text) < long:
         return manifest
     base = Base(_store(text, transport, level), text, manifest, table)
@@ -71,17 +76,34 @@ def settle(manifest: Manifest, transport: Transport, level: int, long: int = LON
 
 
 def _store(text: bytes, transport: Transport, level: int) -> StoredText:
-    """Put *text* into packs, and these into the bucket."""
+    """Put *text* into new packs, and these into the bucket."""
     pieces = [text[at : at + chunks.MAXIMUM] for at in range(0, len(text), chunks.MAXIMUM)]
-    contents = {chunks.chunk_of(piece): piece for piece in pieces}
+    listed = tuple(map(chunks.chunk_of, pieces))
+    contents = dict(zip(listed, pieces, strict=True))
+    plans = tuple(_salted(tuple(contents), contents))
     zstandard = zstd.best()
 
     def store(plan: packs.Plan) -> Made:
         return make(plan, contents.__getitem__, transport, zstandard, level)
 
-    made = list(parallel.each(store, packs.plan(contents), WORKERS))
+    made = list(parallel.each(store, plans, WORKERS))
+    places = {digest: place for plan in plans for digest, place in plan.locations()}
     return StoredText(
-        chunks=tuple(map(chunks.chunk_of, pieces)),
+        chunks=listed,
         packs={each.pack.id: each.pack for each in made},
-        locations={digest: place for each in made for digest, place in each.plan.locations()},
+        locations={chunk.digest: places[chunk.digest] for chunk in listed},
     )
+
+
+def _salted(listed: Sequence[Chunk], contents: dict[Chunk, bytes]) -> Iterator[packs.Plan]:
+    """Yield packs of the *listed* chunks, each with a salt, which is added to *contents*.
+
+    By the salt nobody has stored the same pack before, who knows when: it is young, so that it is
+    safe from pruning and expiry until something names it.
+    """
+    for at in range(0, len(listed), _TOGETHER):
+        data = os.urandom(_SALT)
+        salt = chunks.chunk_of(data)
+        contents[salt] = data
+        held = (salt, *listed[at : at + _TOGETHER])
+        yield packs.Plan(packs.pack_id(held), held)

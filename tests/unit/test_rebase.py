@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from memory_transport import MemoryTransport
-from nextstrain_batch.rebase import LONG
+from nextstrain_batch.rebase import LONG, settle
 from nextstrain_batch.store import codec, keys, pins
-from nextstrain_batch.store.manifest import Manifest
+from nextstrain_batch.store.manifest import Entry, Manifest
 from trees import fetch, seen, send, write
 
 COUNT = 2000
@@ -131,6 +131,17 @@ def test_a_base_is_never_somebody_elses(tree, transport):
     assert not base_packs(first) & base_packs(second)
     for pack_id in base_packs(second):
         assert transport.modified[keys.pack(pack_id)] == transport.now
+
+
+def test_a_list_of_many_packs(transport):
+    """A list of more than fits into a pack comes back; none of its packs is somebody else's."""
+    entries = tuple(Entry(f"{number:06}" + "x" * 5000, "file", 0o644, 0) for number in range(7000))
+    manifest = Manifest(entries, {}, {})
+    found = [settle(manifest, transport, 1) for _ in range(2)]
+    assert len(base_packs(found[0])) == 2
+    assert not base_packs(found[0]) & base_packs(found[1])
+    codec.publish(found[0], transport, "runs/x/input.manifest")
+    assert codec.retrieve(transport, "runs/x/input.manifest") == found[0]
 
 
 def test_the_base_that_is_nearest(tree, transport):

@@ -129,11 +129,8 @@ def _text(manifest: Manifest) -> bytes:
     return _json(DIFFERENCE, difference.between(manifest, manifest.base))
 
 
-def whole_text(manifest: Manifest, salt: str = "") -> tuple[bytes, tuple[Chunk, ...]]:
-    """Return all that *manifest* says as JSON, and its chunks in the order of their numbers.
-
-    With *salt*, the text is one that nobody else has made.
-    """
+def whole_text(manifest: Manifest) -> tuple[bytes, tuple[Chunk, ...]]:
+    """Return all that *manifest* says as JSON, and its chunks in the order of their numbers."""
     pack_numbers = {pack_id: number for number, pack_id in enumerate(manifest.packs)}
     chunk_numbers: dict[str, int] = {}
     table: list[Chunk] = []
@@ -144,7 +141,6 @@ def whole_text(manifest: Manifest, salt: str = "") -> tuple[bytes, tuple[Chunk, 
                 table.append(chunk)
     places = [manifest.locations[chunk.digest] for chunk in table]
     document = {
-        **({"salt": salt} if salt else {}),
         "packs": [rows.pack_row(pack) for pack in manifest.packs.values()],
         "chunks": [
             rows.chunk_row(chunk, pack_numbers[place.pack], place.offset)
