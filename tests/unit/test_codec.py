@@ -1,13 +1,15 @@
 """Manifests as bytes, and hostile ones."""
 
-import copy
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import documents
+from documents import packed
 from memory_transport import MemoryTransport
 from nextstrain_batch.errors import CorruptError, MissingObjectError, StoreError
 from nextstrain_batch.store import codec, seekable, zstd
@@ -39,22 +41,7 @@ DOCUMENT = {
 }
 
 
-def packed(document):
-    text = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return seekable.compress(zstd.best(), text, 1)
-
-
-def changed(*path_and_value):
-    *path, last, value = path_and_value
-    document = copy.deepcopy(DOCUMENT)
-    place = document
-    for key in path:
-        place = place[key]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
-    return document
+changed = partial(documents.changed, DOCUMENT)
 
 
 def with_entries(*entries):

@@ -1,13 +1,15 @@
 """Manifests that say what differs from a base, and hostile ones."""
 
-import copy
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import documents
+from documents import packed
 from memory_transport import MemoryTransport
 from nextstrain_batch.errors import CorruptError, MissingObjectError, StoreError
 from nextstrain_batch.rebase import settle
@@ -50,25 +52,11 @@ DOCUMENT = {
 }
 
 
-def packed(document):
-    return seekable.compress(zstd.best(), json.dumps(document).encode(), 1)
+changed = partial(documents.changed, DOCUMENT)
 
 
 def decode(document, base=BASE):
     return codec.decode(packed(document), lambda _stored: base)
-
-
-def changed(*path_and_value):
-    *path, last, value = path_and_value
-    document = copy.deepcopy(DOCUMENT)
-    place = document
-    for key in path:
-        place = place[key]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
-    return document
 
 
 def test_the_bytes_are_as_documented():
