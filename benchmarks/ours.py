@@ -123,6 +123,7 @@ def bound(root: Path) -> None:
     """Read, hash and compress every byte, with our libraries, on all processors."""
     import hashlib
 
+    from nextstrain_batch.allocator import WORTH, keeping_freed
     from nextstrain_batch.sending import LEVEL
     from nextstrain_batch.store import parallel, zstd
 
@@ -132,7 +133,8 @@ def bound(root: Path) -> None:
         hashlib.sha256(frame).digest()
         codec.compress(frame, LEVEL)
 
-    parallel.run(work, _frames(root), parallel.processors())
+    with keeping_freed(WORTH):
+        parallel.run(work, _frames(root), parallel.processors())
 
 
 def _frames(root: Path) -> Iterator[bytes]:

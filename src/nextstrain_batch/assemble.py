@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nextstrain_batch.allocator import keeping_freed
 from nextstrain_batch.snapshot import open_file
 from nextstrain_batch.store import packs, parallel, zstd
 from nextstrain_batch.store.progress import Meter, Progress, silent
@@ -123,7 +124,7 @@ class _Pieces:
         self._done = done
         self.completing = False
 
-    def write(self, chunk: Chunk, data: bytes) -> None:
+    def write(self, chunk: Chunk, data: bytes | memoryview) -> None:
         """Write *data* to all files that hold *chunk*; complete those that this makes whole.
 
         All of it or, once *staging* is no more, nothing.
@@ -131,7 +132,7 @@ class _Pieces:
         with self._staging.working():
             self._write(chunk, data)
 
-    def _write(self, chunk: Chunk, data: bytes) -> None:
+    def _write(self, chunk: Chunk, data: bytes | memoryview) -> None:
         for whole, offset in self._places[chunk.digest]:
             path = whole.entry.path
             with whole.lock:
@@ -259,7 +260,8 @@ def _fetch(
     for digest, chunk in chunks.items():
         place = manifest.locations[digest]
         wanted.setdefault(place.pack, []).append(packs.Wanted(chunk, place.offset))
-    meter = Meter(progress, FETCHING, sum(chunk.size for chunk in chunks.values()))
+    size = sum(chunk.size for chunk in chunks.values())
+    meter = Meter(progress, FETCHING, size)
     codec = zstd.best()
 
     def fetch(pack_id: str) -> None:
@@ -268,7 +270,8 @@ def _fetch(
             pieces.write(chunk, data)
             meter.add(len(data))
 
-    parallel.run(fetch, wanted, _WORKERS)
+    with keeping_freed(size):
+        parallel.run(fetch, wanted, _WORKERS)
 
 
 def holds(file: Path, chunks: Iterable[Chunk]) -> bool:

@@ -103,7 +103,7 @@ class Staging:
         """Return the absolute name of an entry's path."""
         return f"{self._root}/{path}"
 
-    def create(self, path: str, data: bytes = b"") -> str:
+    def create(self, path: str, data: bytes | memoryview = b"") -> str:
         """Make a temporary file for what is to be at *path*; return its name."""
         temporary = self._temporary(path)
         with _explaining("write", path):
@@ -114,7 +114,7 @@ class Staging:
                 os.close(descriptor)
         return temporary
 
-    def write(self, path: str, temporary: str, offset: int, data: bytes) -> None:
+    def write(self, path: str, temporary: str, offset: int, data: bytes | memoryview) -> None:
         """Write *data* at *offset* of a temporary file that is for *path*."""
         with _explaining("write", path):
             descriptor = self._opener(temporary, _OLD, 0o600)
@@ -198,7 +198,7 @@ def _copy_some(source: int, position: int, descriptor: int, offset: int, size: i
         return None
 
 
-def _write(descriptor: int, data: bytes, offset: int) -> None:
+def _write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
     while view:
         written = os.pwrite(descriptor, view, offset)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
+from nextstrain_batch.allocator import keeping_freed
 from nextstrain_batch.snapshot import ChangedError, not_read, open_file
 from nextstrain_batch.store import keys, packs, parallel, zstd
 from nextstrain_batch.store.manifest import Pack
@@ -200,7 +201,8 @@ def send(
     transport's errors.
     """
     places = _places(snapshot.entries, {chunk for plan in plans for chunk in plan.chunks})
-    meter = Meter(progress, SENDING, sum(plan.size for plan in plans))
+    size = sum(plan.size for plan in plans)
+    meter = Meter(progress, SENDING, size)
     codec = zstd.best()
 
     def send_one(plan: packs.Plan) -> Made:
@@ -209,7 +211,8 @@ def send(
         meter.add(plan.size)
         return made
 
-    return list(parallel.each(send_one, plans, WORKERS))
+    with keeping_freed(size):
+        return list(parallel.each(send_one, plans, WORKERS))
 
 
 @dataclass(frozen=True, slots=True)

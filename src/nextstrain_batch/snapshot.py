@@ -14,6 +14,7 @@ from io import FileIO
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
+from nextstrain_batch.allocator import keeping_freed
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store import parallel
@@ -97,12 +98,14 @@ def take(
     meter = Meter(progress if sink is None else silent, READING, total)
     if sink is not None:
         sink.begin(total)
-    for outcome in _Reading(root, clock, meter, sink).all(unread):
-        if isinstance(outcome, PathogenError):
-            problem(outcome)
-        else:
-            entries[outcome.found.path] = _file(outcome.found, outcome.chunks)
-            cache.record(outcome.found.path, outcome.found.status, outcome.chunks, outcome.began_ns)
+    with keeping_freed(total):
+        for outcome in _Reading(root, clock, meter, sink).all(unread):
+            if isinstance(outcome, PathogenError):
+                problem(outcome)
+                continue
+            file = outcome.found
+            entries[file.path] = _file(file, outcome.chunks)
+            cache.record(file.path, file.status, outcome.chunks, outcome.began_ns)
     return Snapshot(root, tuple([entries[path] for path in paths if path in entries]))
 
 

@@ -136,7 +136,7 @@ class Wanted:
 
 def fetch(
     transport: Transport, pack: Pack, wanted: Sequence[Wanted], codec: Codec
-) -> Iterator[tuple[Chunk, bytes]]:
+) -> Iterator[tuple[Chunk, memoryview]]:
     """Yield each wanted chunk with its verified content, in the order of their offsets.
 
     Fetches the whole pack where that costs least, else its table and the frames that hold
@@ -160,7 +160,7 @@ def _damaged(transport: Transport, pack_id: str, why: str) -> CorruptError:
 
 def _fetch(
     transport: Transport, pack: Pack, wanted: Sequence[Wanted], codec: Codec
-) -> Iterator[tuple[Chunk, bytes]]:
+) -> Iterator[tuple[Chunk, memoryview]]:
     key = keys.pack(pack.id)
     live = sum(each.chunk.size for each in wanted)
     if pack.stored_size <= 2 * _GAP or 2 * live >= pack.size:
@@ -208,7 +208,7 @@ def _runs(table: seekable.Table, wanted: Sequence[Wanted]) -> Iterator[list[Want
 
 def _chunks(
     codec: Codec, table: seekable.Table, wanted: Sequence[Wanted], data: bytes, start: int
-) -> Iterator[tuple[Chunk, bytes]]:
+) -> Iterator[tuple[Chunk, memoryview]]:
     """Yield the wanted chunks out of *data*, the pack's bytes from *start*, a frame at a time."""
     frames: dict[int, bytes] = {}
     for each in wanted:
@@ -222,7 +222,7 @@ def _chunks(
             b"".join(frames[frame] for frame in needed) if len(needed) > 1 else (frames[needed[0]])
         )
         begin = each.offset - table.raw[needed[0]]
-        piece = content[begin : begin + each.chunk.size]
+        piece = memoryview(content)[begin : begin + each.chunk.size]
         if hashlib.sha256(piece).hexdigest() != each.chunk.digest:
             raise CorruptError(f"The bytes at {each.offset} are not {each.chunk.digest}.")
         yield each.chunk, piece
