@@ -84,8 +84,9 @@ class Ahead:
     """Sends packs of new chunks while they are read, as far as they fill packs.
 
     It is a snapshot's sink; leaving the ``with`` waits for what is on its way. *there* are the
-    digests of chunks that need no sending, *stored* the keys of what the bucket holds. ``add`` and
-    the end of the ``with`` raise the transport's errors.
+    digests of chunks that need no sending, *stored* the keys of what the bucket holds. *expecting*
+    is called with how many bytes are to be read, before they are. ``add`` and the end of the
+    ``with`` raise the transport's errors.
     """
 
     def __init__(
@@ -95,11 +96,13 @@ class Ahead:
         stored: Collection[str],
         level: int,
         progress: Progress,
+        expecting: Callable[[int], None],
     ) -> None:
         self._transport = transport
         self._stored = stored
         self._level = level
         self._progress = progress
+        self._expecting = expecting
         self._meter = Meter(progress, READING_AND_SENDING, 0)
         self._met = set(there)
         self._filling = packs.Filling()
@@ -134,6 +137,7 @@ class Ahead:
 
     def begin(self, total: int) -> None:
         """Tell of progress towards *total* bytes."""
+        self._expecting(total)
         self._meter = Meter(self._progress, READING_AND_SENDING, total)
 
     def add(self, chunk: Chunk, content: bytes) -> None:

@@ -70,6 +70,20 @@ def submit(batch: BatchClient, request: JobRequest, wait: Callable[[float], obje
     return job_id
 
 
+def check(batch: BatchClient, queue: str, definition: str) -> None:
+    """Raise ``JobError`` where no job could be submitted: there is no such queue or definition.
+
+    Whether there is enough for a job, only its submission tells; so it does of what AWS denies to
+    look at, or does not answer now.
+    """
+    try:
+        missing = _missing(batch, queue, definition)
+    except (AccessDeniedError, *TRANSIENT):
+        return
+    if missing is not None:
+        raise missing
+
+
 def find(batch: BatchClient, queue: str, name: str) -> str | None:
     """Return the id of the job called *name* in *queue*; None when AWS Batch knows none.
 
@@ -171,55 +185,53 @@ def _cannot_tell(request: JobRequest, why: str) -> MayExistError:
 
 def _refused(batch: BatchClient, request: JobRequest, text: str) -> JobError:
     """Find out why AWS refused the job: its own sentences differ from release to release."""
+    said = f"AWS said: {text}"
     try:
-        return _reason(batch, request, text)
+        missing = _missing(batch, request.queue, request.definition)
     except AccessDeniedError as error:
         return JobError(
             paragraphs(
                 "AWS Batch refused the job.",
-                f"AWS said: {text}",
+                said,
                 f"To say more takes {error.action}, which AWS denies.",
             )
         )
-
-
-def _reason(batch: BatchClient, request: JobRequest, text: str) -> JobError:
-    region = region_of(batch)
-    with explaining("find out why AWS refused the job", region):
-        answer = batch.describe_job_queues(jobQueues=[request.queue])
-        queues = answer.get("jobQueues", [])
-    if not queues:
-        return _no_such_queue(request.queue, region, text)
-    if queues[0].get("state") != "ENABLED":
-        return JobError(
-            paragraphs(
-                f"The job queue {request.queue} is disabled, so it takes no jobs.",
-                "Ask whoever administers the AWS account to enable it, or name another one with"
-                " --aws-batch-queue.",
-                f"AWS said: {text}",
-            )
-        )
-    if find_definition(batch, request.definition) is None:
-        return no_such_definition(request.definition, region)
+    if missing is not None:
+        return JobError(paragraphs(str(missing), said))
     return JobError(
         paragraphs(
             "AWS Batch refused the job.",
             f"The queue {request.queue} and the definition {request.definition} exist. Likely"
             " causes: more CPUs or memory than the definition or the queue allows, or a queue"
             " that is being changed.",
-            f"AWS said: {text}",
+            said,
         )
     )
 
 
-def _no_such_queue(queue: str, region: str | None, text: str) -> JobError:
+def _missing(batch: BatchClient, queue: str, definition: str) -> JobError | None:
+    """Return the error for a queue that takes no jobs, or a definition that there is not."""
+    region = region_of(batch)
+    with explaining("look at the job queue", region):
+        queues = batch.describe_job_queues(jobQueues=[queue]).get("jobQueues", [])
+    if not queues:
+        return _no_such_queue(queue, region)
+    if queues[0].get("state") != "ENABLED":
+        return JobError(
+            f"The job queue {queue} is disabled, so it takes no jobs.\n\n"
+            "Ask whoever administers the AWS account to enable it, or name another one with"
+            " --aws-batch-queue."
+        )
+    if find_definition(batch, definition) is None:
+        return no_such_definition(definition, region)
+    return None
+
+
+def _no_such_queue(queue: str, region: str | None) -> JobError:
     where = f" in the region {region}" if region else ""
     return JobError(
-        paragraphs(
-            f"There is no job queue {queue}{where}.",
-            "Check its name (--aws-batch-queue, NEXTSTRAIN_AWS_BATCH_QUEUE, or `queue` under"
-            " [aws-batch] in ~/.nextstrain/config) and the region (AWS_DEFAULT_REGION). If the"
-            " account is not set up yet, `nextstrain setup aws-batch` does it.",
-            f"AWS said: {text}",
-        )
+        f"There is no job queue {queue}{where}.\n\n"
+        "Check its name (--aws-batch-queue, NEXTSTRAIN_AWS_BATCH_QUEUE, or `queue` under"
+        " [aws-batch] in ~/.nextstrain/config) and the region (AWS_DEFAULT_REGION). If the"
+        " account is not set up yet, `nextstrain setup aws-batch` does it."
     )

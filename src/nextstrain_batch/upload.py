@@ -119,19 +119,21 @@ def read_and_plan(
     level: int = LEVEL,
     ahead: bool = True,
     progress: Progress = silent,
+    expecting: Callable[[int], None] = lambda _size: None,
 ) -> Plan:
     """Return the plan for the snapshot that *read* takes, after a first look at the bucket.
 
     If *ahead*, what *read* gives to the sink that it is called with is sent meanwhile, as far as
-    it is new and fills packs, and *progress* told of it; else *read* is called with None, and
-    nothing is written. Raises the transport's errors, the bucket's before anything is read, and
-    what *read* raises.
+    it is new and fills packs, and *progress* told of it; *expecting* is called before that with
+    how many bytes are to be read. Else *read* is called with None, and nothing is written. Raises
+    the transport's errors, the bucket's before anything is read, and what *read* and *expecting*
+    raise.
     """
     listing = look(transport, now)
     if not ahead:
         return _plan(read(None), transport, listing, known)
     there = {digest for manifest in known for digest, _ in _stored_chunks(manifest, listing)}
-    with Ahead(transport, there, listing.stored, level, progress) as early:
+    with Ahead(transport, there, listing.stored, level, progress, expecting) as early:
         snapshot = read(early)
     made = early.made
     sent = Manifest(

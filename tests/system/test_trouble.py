@@ -5,6 +5,8 @@ import socket
 
 import pytest
 
+from trees import write
+
 SANDBOX = ("build", "--aws-batch", "--sandbox")
 BATCH = ("build", "--aws-batch")
 
@@ -110,10 +112,16 @@ def test_a_bucket_that_is_not_there(no_sandbox, pathogen, account):
     ("option", "name"), [("--aws-batch-job", "no-such-job"), ("--aws-batch-queue", "no-such-queue")]
 )
 def test_a_definition_or_queue_that_is_not_there(nextstrain, pathogen, option, name):
-    """A job definition or queue that does not exist is named."""
+    """A job definition or queue that does not exist is named; before much is sent, if it is."""
     build = nextstrain(*SANDBOX, option, name, pathogen)
     assert build.returncode == 1
     says(build, name)
+    assert "Sending" in build.stdout
+    os.truncate(write(pathogen, {"big": ""}) / "big", 100_000_000)
+    build = nextstrain(*SANDBOX, option, name, pathogen)
+    assert build.returncode == 1
+    says(build, name)
+    assert "Sending" not in build.stdout
 
 
 def test_a_link_out_of_the_pathogen(nextstrain, pathogen):

@@ -1,15 +1,19 @@
 """Finding out what travels, before anything is sent."""
 
 import io
+import os
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
+from fakes_aws import FakeBatch, client_error
 from memory_transport import MemoryTransport
-from nextstrain_batch.errors import PathogenError
+from nextstrain_batch.config import Setting
+from nextstrain_batch.errors import JobError, PathogenError
 from nextstrain_batch.local_state import LocalState
 from nextstrain_batch.pathogen import MARKER, find
-from nextstrain_batch.runtimes.aws_batch.gathering import gather
+from nextstrain_batch.runtimes.aws_batch.gathering import MUCH, gather
 from nextstrain_batch.ui import Ui
 from trees import write
 
@@ -19,6 +23,10 @@ class Batch:
     """As much of one as gathering needs."""
 
     state: LocalState
+    aws: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(batch=FakeBatch()))
+    settings: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(queue=Setting("queue", ""), job=Setting("job", ""))
+    )
     bucket: MemoryTransport = field(default_factory=MemoryTransport)
     out: io.StringIO = field(default_factory=io.StringIO)
 
@@ -81,3 +89,48 @@ def test_a_program_that_finds_nothing(batch, tmp_path, files, below, program, is
     write(root, dict.fromkeys(files, ""))
     gather(batch, find(root / below), (), program=program)
     assert ("warning:" in batch.out.getvalue()) is is_warned
+
+
+NO_QUEUE = {"describe_job_queues": [{"jobQueues": []}]}
+QUEUE = {"describe_job_queues": [{"jobQueues": [{"state": "ENABLED"}]}]}
+
+
+@pytest.fixture
+def big(tmp_path):
+    """Return a directory that holds much, and takes no room on the disk."""
+    root = write(tmp_path / "build", {"Snakefile": "", "big": ""})
+    os.truncate(root / "big", MUCH)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (NO_QUEUE, "no job queue queue"),
+        (QUEUE | {"describe_job_definitions": [{}]}, "no active job definition job"),
+    ],
+)
+def test_a_job_that_cannot_be_is_told_before_much_is_sent(batch, big, answers, words):
+    """Who has misspelt the queue does not wait for gigabytes to learn it."""
+    batch.aws.batch = FakeBatch(answers=answers)
+    with pytest.raises(JobError, match=words):
+        gather(batch, find(big), ())
+    assert not batch.bucket.objects
+
+
+@pytest.mark.parametrize("error", ["AccessDeniedException", "TooManyRequestsException"])
+def test_what_cannot_be_looked_at_is_left_to_the_submission(batch, big, error):
+    """A look that AWS denies, or has no time for, keeps nobody from building."""
+    batch.aws.batch = FakeBatch(answers={"describe_job_queues": [client_error(error)]})
+    assert gather(batch, find(big), ()).plan.new
+    assert batch.aws.batch.requests("describe_job_queues")
+
+
+def test_little_is_sent_at_once(batch, big):
+    """To look first would take longer than to send it; so it does where nothing is to be sent."""
+    os.truncate(big / "big", MUCH - 1)
+    batch.aws.batch = FakeBatch(answers=NO_QUEUE)
+    gather(batch, find(big), ())
+    os.truncate(big / "big", MUCH)
+    gather(batch, find(big), (), dry_run=True)
+    assert not batch.aws.batch.requests("describe_job_queues")

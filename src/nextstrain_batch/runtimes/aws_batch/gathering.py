@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from nextstrain_batch.walk import Found
 
 
+MUCH = 64 * 1024 * 1024
+"""Bytes to be read and sent that it would be a pity to have sent in vain: minutes on a slow link.
+
+For less, a look at the job queue first would take longer than it could save.
+"""
+
+
 @dataclass(frozen=True)
 class Gathered:
     """What travels of a build directory, and what does not."""
@@ -46,7 +53,8 @@ def gather(
     What has to be read for that and fills packs is sent at once, unless it is a *dry_run*. Raises
     the bucket's errors before any file is read: it is missing, elsewhere, denied. Raises
     ``PathogenError`` where the working directory does not travel, before anything is sent, and for
-    a file that cannot. Warns where the *program*, a command, will not find what it begins with.
+    a file that cannot; ``JobError``, before much is sent, where there is no such queue or job
+    definition. Warns where the *program*, a command, will not find what it begins with.
     """
     root, bucket = pathogen.root, batch.bucket
     cache = batch.state.stat_cache(root)
@@ -60,12 +68,26 @@ def gather(
                 batch.ui.warn(warning)
             return take(root, found, cache, sink=sink, progress=progress)
 
-        known = batch.state.manifests(root, bucket.url)
         planned = read_and_plan(
-            read, bucket, known=known, now=now, ahead=not dry_run, progress=progress
+            read,
+            bucket,
+            known=batch.state.manifests(root, bucket.url),
+            now=now,
+            ahead=not dry_run,
+            progress=progress,
+            expecting=lambda size: _check_job(batch, size),
         )
     batch.state.keep_stat_cache(root, cache)
     return Gathered(planned, tuple(skip.left_out), tuple(skip.unmatched()))
+
+
+def _check_job(batch: Batch, size: int) -> None:
+    """Raise ``JobError`` where much would be sent for a job that cannot be."""
+    if size < MUCH:
+        return
+    from nextstrain_batch.submit import check
+
+    check(batch.aws.batch, batch.settings.queue.value, batch.settings.job.value)
 
 
 def _missing(pathogen: Pathogen, found: Sequence[Found], program: Sequence[str]) -> list[str]:
