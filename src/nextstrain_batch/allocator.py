@@ -35,15 +35,15 @@ _FREE = 256 * 1024 * 1024
 
 @functools.cache
 def _glibc() -> Any | None:  # noqa: ANN401 - a library's functions are not typed
-    """Return the C library if it is glibc."""
+    """Return the C library if it is glibc, and can be spoken to."""
     if sys.platform != "linux":
         return None
-    import ctypes
-
     try:
+        import ctypes  # which an image's Python may do without
+
         library = ctypes.CDLL(None)
         library.gnu_get_libc_version, library.mallopt, library.malloc_trim  # noqa: B018
-    except (OSError, AttributeError):
+    except (ImportError, OSError, AttributeError):
         return None
     library.malloc_trim.argtypes = [ctypes.c_size_t]
     return library

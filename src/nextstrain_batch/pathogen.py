@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nextstrain_batch import globs
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.ignore_file import IgnoreFile
-from nextstrain_batch.walk import never_travels, shown
+from nextstrain_batch.walk import is_temporary, never_travels, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -81,6 +81,7 @@ def _missing(directory: Path) -> str:
 # What of Snakemake's own state helps the job: what made each output, and which are unfinished.
 SNAKEMAKE_UP = frozenset({"metadata", "incomplete"})
 ALWAYS_OUT = "never sent: Git's, Snakemake's and Python's own files"
+UNFINISHED = "never sent: of a download that is at work, or was killed"
 LOOKS_SECRET = "never sent: by its name, it may hold secrets"  # noqa: S105 - a message
 BY_PATTERN = "--exclude-from-upload "
 # And what helps here afterwards; ``storage`` holds copies of remote files.
@@ -165,15 +166,17 @@ def upload_filter(
     """Return a function that tells why to skip a path, given whether it is a directory.
 
     It returns the rule, for people to read, or None for what travels. Always skipped: ``.git``,
-    ``.snakemake`` but for its ``metadata`` and ``incomplete``, Python's bytecode, and files that
-    look like secrets (``holds_secrets``). Besides them, what the *ignored* file says, and what the
-    *exclude* patterns match, with all that lies in a directory that they match; what a negated one
-    matches is not skipped, wherever it lies.
+    ``.snakemake`` but for its ``metadata`` and ``incomplete``, Python's bytecode, what downloads
+    have not finished, and files that look like secrets (``holds_secrets``). Besides them, what the
+    *ignored* file says, and what the *exclude* patterns match, with all that lies in a directory
+    that they match; what a negated one matches is not skipped, wherever it lies.
     """
     excluded = globs.matcher(exclude, whole_directories=True) if exclude else None
     pattern = globs.decider(exclude)
 
     def skip(path: str, is_directory: bool) -> str | None:
+        if is_temporary(path):
+            return UNFINISHED
         if never_travels(path, is_directory, SNAKEMAKE_UP):
             return ALWAYS_OUT
         if not is_directory and holds_secrets(path):

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEMPORARY_PREFIX = ".nextstrain-batch-tmp-"
-"""How the name of a file begins while it is being written by a download.
-
-One that a killed process left behind is never sent.
-"""
+"""How the name of a file begins while it is being written by a download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +35,22 @@ class Found:
 def never_travels(path: str, is_directory: bool, of_snakemake: Container[str]) -> bool:
     """Tell whether something travels in neither direction: Git's, Python's and most of Snakemake's.
 
-    *of_snakemake* names what of a ``.snakemake`` directory does travel.
+    *of_snakemake* names what of a ``.snakemake`` directory does travel. What a download has not
+    finished does not travel, either.
     """
     parts = path.split("/")
-    if ".git" in parts or "__pycache__" in parts:
+    if ".git" in parts or "__pycache__" in parts or is_temporary(path):
         return True
     if not is_directory and path.endswith(".pyc"):
         return True
     if ".snakemake" not in parts[:-1]:
         return False
     return parts[parts.index(".snakemake") + 1] not in of_snakemake
+
+
+def is_temporary(path: str) -> bool:
+    """Tell by its name whether a file is one that a download is writing, or was, until its end."""
+    return path.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
 
 
 def refuse(problem: PathogenError) -> NoReturn:
@@ -98,8 +101,6 @@ def _children(
         return
     for child in children:
         path = prefix + child.name
-        if child.name.startswith(TEMPORARY_PREFIX):
-            continue
         try:
             if skip(path, child.is_dir(follow_symlinks=False)):
                 continue

@@ -81,3 +81,15 @@ def test_little_is_left_to_the_library_and_ctypes_is_not_loaded():
 def test_without_glibc_nothing_is_different():
     with keeping_freed(WORTH, lambda: None):
         pass
+
+
+def test_a_python_without_ctypes_transfers_all_the_same():
+    program = """
+import sys
+sys.modules["ctypes"] = None
+from nextstrain_batch.allocator import WORTH, keeping_freed
+with keeping_freed(WORTH):
+    print("there")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"there\n"

@@ -3,6 +3,7 @@
 import io
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -12,9 +13,10 @@ from memory_transport import MemoryTransport
 from nextstrain_batch.config import Setting
 from nextstrain_batch.errors import JobError, PathogenError
 from nextstrain_batch.local_state import LocalState
-from nextstrain_batch.pathogen import MARKER, find
+from nextstrain_batch.pathogen import MARKER, UNFINISHED, LeftOut, find
 from nextstrain_batch.runtimes.aws_batch.gathering import MUCH, gather
 from nextstrain_batch.ui import Ui
+from nextstrain_batch.walk import TEMPORARY_PREFIX
 from trees import write
 
 
@@ -63,6 +65,23 @@ def test_what_is_left_out_and_what_matches_nothing(batch, repository):
     assert paths == {MARKER, "ingest", "ingest/Snakefile"}
     assert {each.path for each in gathered.left_out} == {"ingest/big", "environment"}
     assert gathered.unmatched == ("*.bam",)
+
+
+def test_leftovers_of_downloads(batch, tmp_path):
+    """They are shown in a dry run, never sent, and removed once no download can be at work."""
+    name = f"{TEMPORARY_PREFIX}1a-0"
+    root = write(tmp_path / "build", {"Snakefile": "", f"results/{name}": "12345"})
+    planned = gather(batch, find(root), (), dry_run=True, clock=in_two_days)
+    assert planned.left_out == (LeftOut(f"results/{name}", False, UNFINISHED),)
+    gather(batch, find(root), ())
+    assert (root / "results" / name).exists()
+    gather(batch, find(root), (), clock=in_two_days)
+    assert not any((root / "results").iterdir())
+    assert "1 file, 5 bytes" in batch.out.getvalue()
+
+
+def in_two_days():
+    return datetime.now(UTC) + timedelta(days=2)
 
 
 SNAKEMAKE = ("snakemake", "--printshellcmds", "--cores=all")

@@ -93,11 +93,12 @@ def test_a_loop_of_symlinks(tmp_path):
         ("environment.sh", False), ("environment-rethink.sh", False), ("a/environment.env", False),
         ("environment_local", False), ("environments.sh", False), ("environment.local", False),
         ("ingest/environment.sh", False), ("environment_rethink.sh~", False),
-        ("environment.secret.sh.bak", False),
+        ("environment.secret.sh.bak", False), (".nextstrain-batch-tmp-1a-0", False),
+        ("sub/.nextstrain-batch-tmp-1a-0", False),
     ],
 )  # fmt: skip
 def test_what_never_goes_up(path, is_directory):
-    """Git's, Python's and most of Snakemake's own files stay here, and what may hold secrets."""
+    """Git's, Python's and most of Snakemake's own files stay here; secrets; unfinished files."""
     assert upload_filter()(path, is_directory)
 
 

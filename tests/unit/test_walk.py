@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from nextstrain_batch.errors import PathogenError
-from nextstrain_batch.walk import TEMPORARY_PREFIX, walk
+from nextstrain_batch.walk import walk
 from trees import everything, write
 
 needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
@@ -52,12 +52,6 @@ def test_names_that_are_not_utf8(tmp_path):
     """Bytes that are not UTF-8 are kept as surrogates."""
     (tmp_path / os.fsdecode(b"caf\xe9")).touch()
     assert paths(tmp_path) == ["caf\udce9"]
-
-
-def test_leftovers_of_a_download_are_left_out(tmp_path):
-    """A temporary file that a killed download left behind does not travel."""
-    write(tmp_path, {f"d/{TEMPORARY_PREFIX}1": "", "d/f": ""})
-    assert paths(tmp_path) == ["d", "d/f"]
 
 
 def test_a_pipe_is_refused_by_name(tmp_path):

@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextstrain_batch import snakemake
-from nextstrain_batch.pathogen import LeftOut, UploadFilter, check_travels
+from nextstrain_batch import snakemake, unfinished
+from nextstrain_batch.pathogen import UNFINISHED, LeftOut, UploadFilter, check_travels
+from nextstrain_batch.quantities import counted, shown_bytes
 from nextstrain_batch.runtimes.aws_batch.context import now
 from nextstrain_batch.snapshot import ChangedError, Sink, Snapshot, take
 from nextstrain_batch.upload import Plan, Uploaded, execute, read_and_plan
@@ -15,6 +16,8 @@ from nextstrain_batch.walk import shown, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
 
     from nextstrain_batch.pathogen import Pathogen
     from nextstrain_batch.runtimes.aws_batch.context import Batch
@@ -47,14 +50,18 @@ def gather(
     *,
     program: Sequence[str] = (),
     dry_run: bool = False,
+    clock: Callable[[], datetime] = now,
 ) -> Gathered:
     """Find out what travels, and what of it is not in the bucket yet.
 
-    What has to be read for that and fills packs is sent at once, unless it is a *dry_run*. Raises
-    the bucket's errors before any file is read: it is missing, elsewhere, denied. Raises
+    What has to be read for that and fills packs is sent at once, and what downloads have left here
+    that were killed is removed, unless it is a *dry_run*. Warns where the *program*, a command,
+    will not find what it begins with.
+
+    Raises the bucket's errors before any file is read: it is missing, elsewhere, denied.
     ``PathogenError`` where the working directory does not travel, before anything is sent, and for
-    a file that cannot; ``JobError``, before much is sent, where there is no such queue or job
-    definition. Warns where the *program*, a command, will not find what it begins with.
+    a file that cannot. ``JobError``, before much is sent, where there is no such queue or job
+    definition.
     """
     root, bucket = pathogen.root, batch.bucket
     cache = batch.state.stat_cache(root)
@@ -64,6 +71,8 @@ def gather(
         def read(sink: Sink | None) -> Snapshot:
             found = skip.travelling(walk(root, skip))
             check_travels(pathogen, found, skip.left_out)
+            if not dry_run:
+                _clear(root, skip.left_out, clock(), batch.ui)
             for warning in _missing(pathogen, found, program):
                 batch.ui.warn(warning)
             return take(root, found, cache, sink=sink, progress=progress)
@@ -72,13 +81,21 @@ def gather(
             read,
             bucket,
             known=batch.state.manifests(root, bucket.url),
-            now=now,
+            now=clock,
             ahead=not dry_run,
             progress=progress,
             expecting=lambda size: _check_job(batch, size),
         )
     batch.state.keep_stat_cache(root, cache)
     return Gathered(planned, tuple(skip.left_out), tuple(skip.unmatched()))
+
+
+def _clear(root: Path, left_out: Sequence[LeftOut], moment: datetime, ui: Ui) -> None:
+    """Remove what downloads have left behind that were killed long ago."""
+    paths = [each.path for each in left_out if each.reason == UNFINISHED]
+    if sizes := unfinished.clear(root, paths, moment):
+        files = f"{counted(len(sizes), 'file')}, {shown_bytes(sum(sizes))}"
+        ui.say(f"Removed what a download that was killed had left here: {files}.")
 
 
 def _check_job(batch: Batch, size: int) -> None:
