@@ -5,8 +5,6 @@ import socket
 
 import pytest
 
-from trees import write
-
 SANDBOX = ("build", "--aws-batch", "--sandbox")
 BATCH = ("build", "--aws-batch")
 
@@ -117,7 +115,8 @@ def test_a_definition_or_queue_that_is_not_there(nextstrain, pathogen, option, n
     assert build.returncode == 1
     says(build, name)
     assert "Sending" in build.stdout
-    os.truncate(write(pathogen, {"big": ""}) / "big", 100_000_000)
+    (pathogen / "big").touch()
+    os.truncate(pathogen / "big", 100_000_000)
     build = nextstrain(*SANDBOX, option, name, pathogen)
     assert build.returncode == 1
     says(build, name)
