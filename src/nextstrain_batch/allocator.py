@@ -2,7 +2,7 @@
 
 A transfer makes and frees buffers of some MiB all the time. glibc gives each back to the system,
 which has to clear it before it gives it out again: of the time in which 2 GB were fetched, that
-was a third (docs/explanation/performance.md). Other C libraries are left as they are.
+was a fifth (docs/explanation/performance.md). Other C libraries are left as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 WORTH = 32 * 1024 * 1024
-"""Bytes of content from which on it pays: less is fetched before ctypes is loaded."""
+"""Bytes of content from which on it is worth loading ctypes, which takes some milliseconds."""
 
 # Parameters of mallopt(3), from glibc's malloc.h.
 _TRIM_THRESHOLD = -1
