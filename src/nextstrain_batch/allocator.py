@@ -49,6 +49,16 @@ def _glibc() -> Any | None:  # noqa: ANN401 - a library's functions are not type
     return library
 
 
+def share_one_arena(find: Callable[[], Any | None] = _glibc) -> None:
+    """Have all threads that are still to come allocate from where the first one does.
+
+    Python's lock lets one thread allocate at a time; in an arena each, they would keep more. And of
+    other arenas, glibc gives less back (malloc_trim(3) leaves their top as it is).
+    """
+    if (library := find()) is not None:
+        library.mallopt(_ARENA_MAX, 1)
+
+
 @contextlib.contextmanager
 def keeping_freed(size: int, find: Callable[[], Any | None] = _glibc) -> Iterator[None]:
     """While the ``with`` lasts, keep what is freed for the rest of *size* bytes of content.
@@ -60,8 +70,7 @@ def keeping_freed(size: int, find: Callable[[], Any | None] = _glibc) -> Iterato
     if library is None:
         yield
         return
-    # Python's lock lets one thread allocate at a time; in an arena each, they would keep more.
-    library.mallopt(_ARENA_MAX, 1)
+    share_one_arena(find)
     library.mallopt(_MMAP_THRESHOLD, _LARGEST_BUFFER)
     library.mallopt(_TRIM_THRESHOLD, _FREE)
     try:

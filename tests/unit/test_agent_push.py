@@ -3,9 +3,10 @@
 from memory_transport import MemoryTransport
 from nextstrain_batch.agent.context import Context
 from nextstrain_batch.agent.fetch import Fetched
-from nextstrain_batch.agent.push import store_files
+from nextstrain_batch.agent.push import skip, store_files
 from nextstrain_batch.snapshot import StatCache
 from nextstrain_batch.store.chunks import chunk_of
+from nextstrain_batch.walk import TEMPORARY_PREFIX
 from trees import fetch, seen, send, write
 
 
@@ -24,3 +25,9 @@ def test_a_memory_that_is_wrong_costs_no_results(tmp_path):
     assert stored.changed == 1
     fetch(stored.manifest, transport, tmp_path / "back")
     assert seen(tmp_path / "back") == seen(root)
+
+
+def test_unfinished_files_stay_in_the_job():
+    """What a fetch that was cut short has left there is no result."""
+    assert skip(f"results/{TEMPORARY_PREFIX}1a-0", False)
+    assert not skip("results/tree.nwk", False)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nextstrain_batch.allocator import WORTH, keeping_freed
+from nextstrain_batch.allocator import WORTH, keeping_freed, share_one_arena
 
 # In a process of its own, as it changes one for good; in a thread, as transfers do.
 ROUNDS = """
@@ -71,6 +71,15 @@ def test_what_was_set_is_set_back_after_an_error_too():
     with pytest.raises(ZeroDivisionError), keeping_freed(WORTH, lambda: library):
         raise ZeroDivisionError
     assert library.asked[-3:] == [(-3, 128 * 1024), (-1, 128 * 1024), ("trim", 0)]
+
+
+def test_one_arena_is_asked_for_before_anything_is_allocated_in_it():
+    library = Library()
+    share_one_arena(lambda: library)
+    with keeping_freed(WORTH, lambda: library):
+        pass
+    assert library.asked[0] == library.asked[1] == (-8, 1)
+    share_one_arena(lambda: None)
 
 
 def test_little_is_left_to_the_library_and_ctypes_is_not_loaded():

@@ -18,9 +18,11 @@ def _main() -> None:
     signal.signal(signal.SIGTERM, lambda _signum, _frame: os._exit(143))
 
     from nextstrain_batch.agent.main import main
+    from nextstrain_batch.allocator import share_one_arena
     from nextstrain_batch.garbage import collect_rarely
 
     collect_rarely()
+    share_one_arena()  # before there are threads, of which each may have its own later
     code = main(os.environ, sys.stdout.buffer)
     home = Path(__file__).parent
     if home.name.startswith(TEMPORARY):
