@@ -66,7 +66,9 @@ def start(directory, port):
     command += [f"-{name}.port={number}" for name, number in ports.items()]
     command += [f"-s3.port={port}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += [f"-s3.config={directory / 's3.json'}", "-admin.ui=false", "-webdav=false"]
-    command += ["-master.telemetry=false"]
+    # Each bucket fills volumes of its own. Left to itself, the server has as many as the disk has
+    # free GiB: tests would fail for the disk's sake.
+    command += ["-master.telemetry=false", "-volume.max=50"]
     with (directory / "server.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
 
@@ -105,10 +107,12 @@ def s3_server(tmp_path_factory):
 
 @pytest.fixture
 def s3_bucket(s3_server):
-    """Return the name of a new bucket."""
+    """Yield the name of a new bucket, and remove it and what is in it."""
     bucket = f"bucket-{secrets.token_hex(6)}"
-    s3_client(s3_server).create_bucket(Bucket=bucket)
-    return bucket
+    client = s3_client(s3_server)
+    client.create_bucket(Bucket=bucket)
+    yield bucket
+    client.delete_bucket(Bucket=bucket)  # This server's takes the objects along.
 
 
 @pytest.fixture
