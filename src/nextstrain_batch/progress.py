@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TextIO
 
+    import rich.progress
+    from rich.progress import TaskID
+
     from nextstrain_batch.store.progress import Progress
 
 EVERY = 10.0
@@ -87,8 +90,32 @@ def title(phase: str) -> str:
     return TITLES.get(phase, phase)
 
 
+class Bars:
+    """A bar for each phase, as *drawn* shows them; *clock* counts seconds."""
+
+    def __init__(self, drawn: rich.progress.Progress, clock: Callable[[], float]) -> None:
+        self._drawn = drawn
+        self._tasks: dict[str, TaskID] = {}
+        self._paced = Paced(self._update, clock)
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Take note of bytes done."""
+        self._paced(phase, done, total)
+
+    def above(self, line: str) -> None:
+        """Show a line, which may be coloured, above the bars: they move down."""
+        from rich.text import Text
+
+        self._drawn.console.print(Text.from_ansi(line), soft_wrap=True)
+
+    def _update(self, phase: str, done: int, total: int) -> None:
+        if phase not in self._tasks:
+            self._tasks[phase] = self._drawn.add_task(title(phase), total=total)
+        self._drawn.update(self._tasks[phase], completed=done, total=total)
+
+
 @contextmanager
-def bars(stream: TextIO, clock: Callable[[], float], *, colour: bool = True) -> Iterator[Progress]:
+def bars(stream: TextIO, clock: Callable[[], float], *, colour: bool = True) -> Iterator[Bars]:
     """Draw a bar for each phase on a terminal, with rate and remaining time; erase them after."""
     from rich import progress
     from rich.console import Console
@@ -102,11 +129,4 @@ def bars(stream: TextIO, clock: Callable[[], float], *, colour: bool = True) -> 
         progress.TimeRemainingColumn(),
     )
     with progress.Progress(*columns, console=console, transient=True) as drawn:
-        tasks: dict[str, progress.TaskID] = {}
-
-        def update(phase: str, done: int, total: int) -> None:
-            if phase not in tasks:
-                tasks[phase] = drawn.add_task(title(phase), total=total)
-            drawn.update(tasks[phase], completed=done, total=total)
-
-        yield Paced(update, clock)
+        yield Bars(drawn, clock)

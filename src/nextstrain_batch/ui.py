@@ -28,7 +28,10 @@ _GREY = "90"
 
 
 class Ui:
-    """Writes to two streams, each line flushed at once. Safe to interrupt, not to share."""
+    """Writes to two streams, each line flushed at once. Safe to interrupt.
+
+    One thread at a time may tell something; progress may go on meanwhile.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,8 @@ class Ui:
         self._bars = bars
         self._zone = zone
         self._clock = clock
+        self._above: Callable[[str], None] | None = None
+        """Shows a line above the bars, while there are any."""
 
     def stage(self, text: str) -> None:
         """Announce what happens now."""
@@ -84,14 +89,20 @@ class Ui:
         if not self._bars:
             yield progress.Lines(lambda line: self._write(self._err, f"{line}\n"), self._clock)
             return
-        with progress.bars(self._err, self._clock, colour=self._colour_err) as update:
-            yield update
+        with progress.bars(self._err, self._clock, colour=self._colour_err) as drawn:
+            self._above = drawn.above
+            try:
+                yield drawn
+            finally:
+                self._above = None
 
     def _say(self, text: str) -> None:
         self._write(self._out, f"{text}\n")
 
-    @staticmethod
-    def _write(stream: TextIO, text: str) -> None:
+    def _write(self, stream: TextIO, text: str) -> None:
+        if self._above is not None and stream.isatty():
+            self._above(text.removesuffix("\n"))
+            return
         stream.write(text)
         stream.flush()
 

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.aws_errors import TRANSIENT, paragraphs
-from nextstrain_batch.errors import UnreachableError, UserError
+from nextstrain_batch.errors import UserError
 from nextstrain_batch.events import Notice, StateChange
 from nextstrain_batch.job import UnknownJobError, describe
+from nextstrain_batch.trouble import PATIENCE, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,11 +33,8 @@ SLOWEST = 6.0
 SHARE = 40
 """In between, the time since the last change divided by this: a build's end is noticed with a
 delay of about one per cent of how long it took."""
-PATIENCE = 600.0
-"""Seconds for which trouble with the connection is ridden out."""
 LOG_PATIENCE_AT_END = 30.0
-"""The same, for the log of a job that is over."""
-SLOWEST_RETRY = 30.0
+"""Seconds for which trouble with the log of a job that is over is ridden out."""
 APPEARS = 30.0
 """Seconds within which a job just submitted becomes known to everyone inside AWS."""
 
@@ -122,8 +120,8 @@ class _Watch:
         self._changed = clock()
         self._looked = -math.inf
         self._state_due = clock()
-        self._state_trouble = _Trouble(clock, patience)
-        self._log_trouble = _Trouble(clock, patience)
+        self._state_trouble = Trouble(clock, patience)
+        self._log_trouble = Trouble(clock, patience)
         self._told = False
 
     def events(self, wait: Callable[[float], object]) -> Iterator[Event]:
@@ -212,44 +210,11 @@ class _Watch:
         what = str(error).partition("\n")[0]
         yield Notice(f"{what} Trying again; the job itself is not affected.")
 
-    def _tell_recovery(self, trouble: _Trouble) -> Iterator[Event]:
+    def _tell_recovery(self, trouble: Trouble) -> Iterator[Event]:
         trouble.passed()
         if self._told and not (self._state_trouble.lasts or self._log_trouble.lasts):
             self._told = False
             yield Notice("AWS answers again.")
-
-
-class _Trouble:
-    """Trouble of one kind of request: how long it has lasted, and when to try again."""
-
-    def __init__(self, clock: Callable[[], float], patience: float) -> None:
-        self.patience = patience
-        self._clock = clock
-        self._since: float | None = None
-        self._retry = FASTEST
-
-    @property
-    def lasts(self) -> bool:
-        return self._since is not None
-
-    @property
-    def lasted(self) -> float:
-        return 0.0 if self._since is None else self._clock() - self._since
-
-    def failed(self, error: UserError, *, give_up: bool = True) -> float:
-        """Return the seconds until the next try; raise ``UnreachableError`` if patience ends."""
-        if self._since is None:
-            self._since, self._retry = self._clock(), FASTEST
-        if give_up and self.lasted >= self.patience:
-            minutes = self.patience / 60
-            raise UnreachableError(
-                f"{error}\n\nThis has lasted for {minutes:.0f} minutes."
-            ) from error
-        self._retry = min(self._retry * 2, SLOWEST_RETRY)
-        return self._retry
-
-    def passed(self) -> None:
-        self._since = None
 
 
 def _differ(before: Job, job: Job) -> bool:

@@ -86,7 +86,13 @@ class Job:
         directory = self.scratch / f"log-{attempt}"
         directory.mkdir()
         with Termination() as termination, JobLog(directory, self.stdout) as log:
-            tools = Tools(self.environ, log, termination, sleep=self.slept.append)
+            tools = Tools(
+                self.environ,
+                log,
+                termination,
+                sleep=self.slept.append,
+                clock=lambda: sum(self.slept),
+            )
             return Attempt(context, transport or self.transport, tools, reconnect).run()
 
     @property
@@ -351,6 +357,36 @@ def test_a_passing_trouble_does_not_cost_the_results(job):
     assert job.start(transport=Wrapped(job.transport, put=put)) == 0
     assert "new" in job.output()
     assert job.slept == [5.0, 15.0]
+
+
+def test_a_passing_trouble_does_not_cost_the_job_its_files(job):
+    """When S3 cannot be reached for a while, fetching goes on where it was."""
+    failures = [UnreachableError("Cannot reach S3.\n\nIs there a network?")] * 3
+
+    def get(key, start=0, length=None):
+        if key.startswith("packs/") and failures:
+            raise failures.pop()
+        return job.transport.get(key, start, length)
+
+    job.send("touch new")
+    assert job.start(transport=Wrapped(job.transport, get=get)) == 0
+    assert "new" in job.output()
+    assert job.slept == [1.0, 2.0, 4.0]
+    assert "Cannot reach S3. Trying again for up to 2 minutes." in job.said
+
+
+def test_lasting_trouble_ends_the_fetching(job):
+    """When S3 stays beyond reach before the program runs, the job ends with 66, and says so."""
+
+    def get(key, start=0, length=None):
+        if key.startswith("packs/"):
+            raise UnreachableError("Cannot reach S3.")
+        return job.transport.get(key, start, length)
+
+    job.send("true")
+    assert job.start(transport=Wrapped(job.transport, get=get)) == 66
+    assert 120 <= sum(job.slept) < 160
+    assert "This has lasted for 2 minutes." in job.result().error
 
 
 def test_credentials_that_are_refused_are_replaced(job):

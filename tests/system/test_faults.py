@@ -67,15 +67,41 @@ def test_the_bucket_fails_for_a_moment(nextstrain, pathogen, broken, caller):
     assert fault.struck == 3
 
 
-def test_the_bucket_fails_for_good_before_the_job(nextstrain, pathogen, broken):
-    """An upload that cannot be done ends the command before a job exists, with what to do."""
+@pytest.mark.parametrize(
+    ("api", "key", "caller"),
+    [
+        ("PutObject", "packs/*", "user"),
+        ("PutObject", "*/input.manifest", "user"),
+        ("GetObject", "packs/*", "job"),
+        ("GetObject", "packs/*", "user"),
+    ],
+    ids=["sending", "recording", "the job's fetch", "fetching results"],
+)
+def test_the_bucket_fails_for_longer(nextstrain, pathogen, broken, api, key, caller):
+    """What lasts for longer than requests are repeated is told, and transfers go on after it."""
+    (pathogen / "new.txt").write_text(str(time.time()))
+    fault = broken.add("error", api=api, key=key, caller=caller, times=5)
+    build = run(nextstrain, pathogen, "head -c 3000000 /dev/urandom > out; cat new.txt > copy")
+    assert build.returncode == 0, build.stdout + build.stderr
+    assert fault.struck == 5
+    assert (pathogen / "copy").read_text() == (pathogen / "new.txt").read_text()
+    assert build.stdout.count("AWS is busy or asks to slow down") == 1
+    assert build.stdout.count("Trying again for up to") == 1
+    assert build.stdout.count("The bucket answers again.") == 1
+
+
+def test_giving_up_on_the_bucket_before_the_job(nextstrain, pathogen, broken):
+    """Control-C ends the waiting for a bucket that takes nothing, before a job exists."""
     broken.add("error", api="PutObject", caller="user")
     (pathogen / "new.txt").write_text(str(time.time()))
-    build = run(nextstrain, pathogen, "true")
-    assert build.returncode == 1
-    assert "Wait a minute and try again" in " ".join(build.stderr.split())
-    assert "Traceback" not in build.stderr
-    assert "Submitted" not in build.stdout
+    terminal = nextstrain.in_terminal(*SANDBOX, "--exec", "sh", pathogen, "-c", "true")
+    terminal.expect("Trying again for up to 10 minutes")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+    assert "No job was submitted" in terminal.before
+    assert "Traceback" not in terminal.before
 
 
 def test_an_upload_is_cut(nextstrain, pathogen, broken):
@@ -98,18 +124,22 @@ def test_a_download_is_cut(nextstrain, pathogen, broken):
     assert no_part_of_a_file(pathogen)
 
 
-def test_a_download_is_cut_for_good(nextstrain, pathogen, broken):
-    """Results that cannot be fetched leave nothing half-written, and a command to try again."""
+def test_giving_up_on_a_download(nextstrain, pathogen, broken):
+    """Control-C while results cannot be fetched leaves nothing half-written, and a way back."""
     (pathogen / "out").write_text("before\n")
     fault = broken.add("cut", api="GetObject", key="packs/*", caller="user")
-    build = run(nextstrain, pathogen, "head -c 3000000 /dev/urandom > out")
-    assert build.returncode == 1
-    assert "Traceback" not in build.stderr
+    script = "head -c 3000000 /dev/urandom > out"
+    terminal = nextstrain.in_terminal(*SANDBOX, "--exec", "sh", pathogen, "-c", script)
+    terminal.expect("Trying again for up to 10 minutes")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    said = terminal.before.replace("\r", "")
+    assert terminal.exitstatus == 130
+    assert "Traceback" not in said
     assert (pathogen / "out").read_text() == "before\n"
-    assert no_part_of_a_file(pathogen)
-    again = attach_words(build.stderr)
     fault.clear()
-    attached = nextstrain(*again)
+    attached = nextstrain(*attach_words(said))
     assert attached.returncode == 0, attached.stdout + attached.stderr
     assert (pathogen / "out").stat().st_size == 3_000_000
 

@@ -2,6 +2,8 @@
 
 import io
 
+import pyte
+
 from nextstrain_batch.progress import Lines, Paced
 from nextstrain_batch.ui import Ui, for_streams
 
@@ -100,3 +102,34 @@ def test_bars_show_rate_and_remaining_time():
     assert "Reading" in text
     assert "2.0/2.0 MB" in text
     assert "/s" in text or "?" in text
+
+
+def test_what_is_said_meanwhile_stands_above_the_bars():
+    """A line on the terminal that the bars are on does not break into them; elsewhere it goes out
+    as ever."""
+    both, apart, err = Terminal(), io.StringIO(), Terminal()
+    ui = for_streams(both, both, {"TERM": "xterm"})
+    with ui.progress() as progress:
+        progress("send", 1_000_000, 2_000_000)
+        ui.say("The bucket [answers] again.")
+        shown = rows(both.getvalue())
+        assert shown[0] == "The bucket [answers] again."
+        assert shown[1].startswith("Sending")
+        assert len(shown) == 2
+    ui.say("Sent.")
+    assert rows(both.getvalue()) == ["The bucket [answers] again.", "Sent."]
+
+    ui = for_streams(apart, err, {"TERM": "xterm"})
+    with ui.progress() as progress:
+        progress("send", 1_000_000, 2_000_000)
+        ui.say("said")
+        ui.warn("warned")
+    assert apart.getvalue() == "said\n"
+    assert rows(err.getvalue()) == ["warning: warned"]
+
+
+def rows(written):
+    """Return the lines that a terminal shows after that was written."""
+    screen = pyte.Screen(80, 24)
+    pyte.Stream(screen).feed(written.replace("\n", "\r\n"))
+    return [row.rstrip() for row in screen.display if row.strip()]

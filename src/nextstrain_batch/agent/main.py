@@ -31,6 +31,7 @@ from nextstrain_batch.aws_errors import TRANSIENT
 from nextstrain_batch.errors import CredentialsError, UserError
 from nextstrain_batch.quantities import counted, shown_bytes
 from nextstrain_batch.store import keys
+from nextstrain_batch.store.patient import Patient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,11 +39,12 @@ if TYPE_CHECKING:
     from nextstrain_batch.agent.context import Context
     from nextstrain_batch.agent.fetch import Fetched
     from nextstrain_batch.agent.program import Ended
-    from nextstrain_batch.runs import Run
     from nextstrain_batch.store.transport import Transport
 
 WAITS = (5.0, 15.0, 60.0, 120.0)
 """Seconds before each further try to store results that hours may have gone into."""
+FETCH_PATIENCE = 120.0
+"""Seconds for which trouble with S3 is ridden out while a job has nothing to lose yet."""
 LAST_WORDS = 5.0
 """Seconds that an attempt without results may take to say why in the bucket."""
 
@@ -63,6 +65,7 @@ class Tools:
     started: datetime = field(default_factory=utc_now)
     sleep: Callable[[float], None] | None = None
     """None sleeps until SIGTERM at most."""
+    clock: Callable[[], float] = time.monotonic
 
 
 def main(environ: Mapping[str, str], stdout: BinaryIO) -> int:
@@ -125,9 +128,7 @@ class Attempt:
     def _run(self) -> int:
         termination = self._tools.termination
         try:
-            record = termination.guard(lambda: runs.read_record(self._job.run_id, self._transport))
-            self._attempts = record.attempts
-            fetched = termination.guard(lambda: self._fetch(record))
+            fetched = termination.guard(self._fetch)
         except TerminatedError:
             return self._give_up(results.TERMINATED, "The job was ended before the program began.")
         except (UserError, OSError) as error:
@@ -135,9 +136,19 @@ class Attempt:
         ended = self._run_program(fetched)
         return self._store(fetched, ended)
 
-    def _fetch(self, record: Run) -> Fetched:
+    def _fetch(self) -> Fetched:
         begun = time.monotonic()
-        fetched = fetch.fetch(self._job, self._transport, record, self._say)
+        # What sleeps in there is abandoned when the job is asked to end.
+        bucket = Patient(
+            self._transport,
+            self._say,
+            patience=FETCH_PATIENCE,
+            clock=self._tools.clock,
+            sleep=self._tools.sleep or time.sleep,
+        )
+        record = runs.read_record(self._job.run_id, bucket)
+        self._attempts = record.attempts
+        fetched = fetch.fetch(self._job, bucket, record, self._say)
         files = [entry for entry in fetched.manifest.entries if entry.kind == "file"]
         size = shown_bytes(sum(entry.size for entry in files))
         self._say(f"fetched {counted(len(files), 'file')} ({size}) in {_since(begun)}")

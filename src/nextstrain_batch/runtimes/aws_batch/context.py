@@ -12,12 +12,14 @@ from nextstrain_batch.connection import connect
 from nextstrain_batch.errors import UserError
 from nextstrain_batch.local_state import LocalState
 from nextstrain_batch.store import keys
+from nextstrain_batch.store.patient import Patient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nextstrain_batch.aws import Aws
     from nextstrain_batch.batch_settings import BatchSettings
+    from nextstrain_batch.config import BucketUrl
     from nextstrain_batch.runs import Run
     from nextstrain_batch.store.transport import Transport
     from nextstrain_batch.ui import Ui
@@ -38,12 +40,16 @@ class Batch:
         return cls(connect(settings, home), settings, LocalState(home / "aws-batch"), ui)
 
     @cached_property
-    def bucket(self) -> Transport:
+    def bucket(self) -> Patient:
         """The bucket that builds are sent to; raises ``ConfigError`` where none is set.
 
         One for all steps: its connections are used again.
         """
-        return self.aws.bucket(self.settings.required_bucket)
+        return self.bucket_at(self.settings.required_bucket)
+
+    def bucket_at(self, url: BucketUrl) -> Patient:
+        """Return any bucket; trouble with it is ridden out once it has answered."""
+        return Patient(self.aws.bucket(url), self.ui.say)
 
     def forget_environment(self, run: Run, bucket: Transport) -> None:
         """Remove the values given with ``--env``: nobody needs them any more.
@@ -68,7 +74,7 @@ class Launched:
 
     run: Run
     job_id: str
-    bucket: Transport
+    bucket: Patient
     is_new: bool = False
     """Just submitted, so that not all of AWS may know it yet."""
     is_over: bool = False

@@ -45,7 +45,8 @@ def watch(
     *again* is the command line that takes the watching up. Raises ``Detach`` or ``StopWaiting``
     when a signal asks for it.
     """
-    kept = KeptLog(launched.bucket, launched.run.id)
+    # The job's state comes first: its watching does not wait for a copy of the log.
+    kept = KeptLog(launched.bucket.at_once, launched.run.id)
     if launched.is_forgotten:
         yield from _kept_lines(kept, Attempts.of(launched.run.id, launched.bucket))
         return

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from nextstrain_batch.pathogen import Pathogen
     from nextstrain_batch.runtimes.aws_batch.context import Batch
     from nextstrain_batch.runtimes.options import BuildOptions
+    from nextstrain_batch.store.patient import Patient
     from nextstrain_batch.store.transport import Transport
     from nextstrain_batch.upload import Uploaded
 
@@ -91,7 +92,8 @@ def launch(
     """Submit the run's job, which finds the values of *environment* in the bucket.
 
     They stay there only if the job exists, or may. Every error that leaves it in existence, and
-    ``KeyboardInterrupt``, says how to take it up.
+    ``KeyboardInterrupt``, says how to take it up. Trouble with the bucket is not ridden out:
+    interrupts wait meanwhile.
     """
     find_out = f"To find out, and to take it up:\n\n    {attach_command(batch, run.id, directory)}"
     with saying(f"The job may exist. {find_out}"):
@@ -107,7 +109,7 @@ def launch(
 
 def _submitted(batch: Batch, run: Run, environment: Mapping[str, str | None]) -> str:
     """Return the id of the run's new job."""
-    bucket = batch.bucket
+    bucket = batch.bucket.at_once
     try:
         if environment:
             bucket.put(keys.environment(run.id), json.dumps(dict(environment)).encode())
@@ -124,7 +126,7 @@ def _keep_job_id(batch: Batch, run: Run, job_id: str, directory: Path) -> None:
     again = attach_command(batch, job_id, directory)
     with leading_back(again), saying(goes_on(batch, job_id, directory)):
         try:
-            runs.write_record(run, batch.bucket)
+            runs.write_record(run, batch.bucket.at_once)
         finally:
             try:
                 _note(batch, run, directory)
@@ -187,10 +189,10 @@ def _url(bucket: str, run_id: str) -> str:
     return f"{bucket}/{keys.run(run_id).rstrip('/')}"
 
 
-def _record(batch: Batch, url: str) -> tuple[Run, Transport]:
+def _record(batch: Batch, url: str) -> tuple[Run, Patient]:
     """Return the run at *url*, and its bucket."""
     bucket_url, _, run_id = url.rpartition(f"/{keys.RUNS}")
-    bucket = batch.aws.bucket(BucketUrl.parse(bucket_url))
+    bucket = batch.bucket_at(BucketUrl.parse(bucket_url))
     try:
         return runs.read_record(run_id, bucket), bucket
     except MissingObjectError as error:
