@@ -11,7 +11,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextstrain_batch.errors import CorruptError, CredentialsError, UserError
+from nextstrain_batch.errors import CorruptError, CredentialsError, MissingObjectError, UserError
 from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.store import keys
 
@@ -140,11 +140,13 @@ class KeptLog:
         self._transport = transport
         self._run_id = run_id
         self._read_before: dict[int, tuple[Kept | None, bool]] = {}
+        self._trouble: UserError | None = None
 
     def missing(self, attempt: int, seen: Seen) -> Missing | None:
         """Return what the attempt's object has beyond the *seen* lines.
 
-        None where there is no object, or it cannot be read. Raises ``CredentialsError``.
+        None where there is no object, or it cannot be read; see ``complaint``. Raises
+        ``CredentialsError``.
         """
         if attempt not in self._read_before:
             self._read_before[attempt] = self._end(attempt)
@@ -156,6 +158,14 @@ class KeptLog:
             self._read_before[attempt] = kept, is_final
             rest = kept.after(seen) if kept else None
         return None if rest is None else Missing(rest, is_final)
+
+    def complaint(self) -> str | None:
+        """Return once that lines may be missing, and why, where an object could not be read."""
+        trouble, self._trouble = self._trouble, None
+        if trouble is None:
+            return None
+        what = str(trouble).partition("\n")[0]
+        return f"{what} The end of the log may be missing; --attach shows all of it again."
 
     def _end(self, attempt: int) -> tuple[Kept | None, bool]:
         total = self._count(attempt)
@@ -183,8 +193,10 @@ class KeptLog:
             return self._transport.get(key, start=start)
         except CredentialsError:
             raise
-        except UserError:
-            # Whatever is wrong with the bucket, the download that follows says so better.
+        except MissingObjectError:
+            return None
+        except UserError as error:
+            self._trouble = error
             return None
 
 

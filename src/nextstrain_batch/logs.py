@@ -220,7 +220,8 @@ class JobLogs:
         except AccessDeniedError as error:
             return [self._denied(error)]
         self._pace(current, len(lines))
-        return list(lines)
+        complaint = self._kept.complaint() if self._kept and current.done else None
+        return [*lines, Notice(complaint)] if complaint else list(lines)
 
     def delay(self, seconds: float) -> None:
         """Do not ask again for some seconds."""

@@ -89,10 +89,22 @@ def test_an_end_that_does_not_meet_what_was_shown():
 
 @pytest.mark.parametrize("error", [StoreError("x"), UnreachableError("x")])
 def test_a_bucket_that_cannot_be_read(error):
-    """Where the copy cannot be read nobody can tell what is missing."""
+    """Where the copy cannot be read nobody can tell what is missing; that is said, once."""
     bucket = FakeBucket()
     bucket.error = error
-    assert KeptLog(bucket, "zika-1").missing(1, seen("a")) is None
+    kept = KeptLog(bucket, "zika-1")
+    assert kept.missing(1, seen("a")) is None
+    assert (
+        kept.complaint() == "x The end of the log may be missing; --attach shows all of it again."
+    )
+    assert kept.complaint() is None
+
+
+def test_a_copy_that_is_not_there():
+    """An attempt that left no copy is nothing to complain of."""
+    kept = KeptLog(FakeBucket(), "zika-1")
+    assert kept.missing(1, seen("a")) is None
+    assert kept.complaint() is None
 
 
 def test_credentials_that_expire_are_told_of():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fakes_aws import STREAM, Clock, FakeBatch, FakeBucket, FakeLogs, attempt_detail, client_error
 from fakes_aws import job_detail as detail
+from nextstrain_batch.errors import UnreachableError
 from nextstrain_batch.events import LogLine, Notice
 from nextstrain_batch.job import describe
 from nextstrain_batch.kept_log import KeptLog
@@ -233,6 +234,19 @@ def test_denied_logs_come_from_the_bucket():
     assert len(reader.notices) == 1
     assert "NextstrainJobsAccessToLogs" in reader.notices[0]
     assert len(logs.calls) == 1
+
+
+def test_a_copy_that_cannot_be_read_is_told():
+    """Where S3 does not answer at the log's end, one line says that lines may be missing."""
+    clock = Clock()
+    bucket = bucket_with(clock, "a\nb\n")
+    bucket.error = UnreachableError("Cannot read it.\n\nIs there a network?")
+    reader = Reader(clock, FakeLogs(clock, {STREAM: at_once("a")}), bucket)
+    reader.job_logs.update(ended(clock))
+    reader.read_until()
+    assert reader.lines == ["a"]
+    (notice,) = reader.notices
+    assert notice.startswith("Cannot read it. The end of the log may be missing")
 
 
 def test_attempts_come_one_after_the_other():

@@ -1,10 +1,14 @@
 """A bucket that answers only now and then, and what is made of that."""
 
+import threading
+from collections import defaultdict
+
 import pytest
 
 from memory_transport import MemoryTransport
 from nextstrain_batch.aws_errors import BusyError
 from nextstrain_batch.errors import AccessDeniedError, MissingObjectError, UnreachableError
+from nextstrain_batch.store import parallel
 from nextstrain_batch.store.patient import Patient
 
 GONE = UnreachableError("Cannot read x: there is no network.\n\nIs it plugged in?")
@@ -157,7 +161,23 @@ def test_a_listing_goes_on_where_it_was(place):
     place.bucket.put("some/c2", b"")
     keys += [each.key for each in listing]
     assert keys == [f"some/{name}" for name in ("a", "b", "c", "c2", "d", "e")]
-    assert told == [BEGUN, OVER] * 3
+    assert told == [BEGUN, OVER] * 2
+
+
+def test_a_listing_that_always_breaks_at_the_same_place_is_given_up(place):
+    """What comes again from the beginning does not count as an answer."""
+
+    class Breaking:
+        def list(self, prefix):
+            yield next(place.bucket.list(prefix))
+            raise GONE
+
+    patient = Patient(
+        Breaking(), place.told.append, clock=lambda: sum(place.slept), sleep=place.slept.append
+    )
+    with pytest.raises(UnreachableError, match="lasted for 10 minutes"):
+        list(patient.list("some/"))
+    assert place.told == [BEGUN]
 
 
 def test_requests_in_trouble_together_are_told_of_once(place):
@@ -176,6 +196,49 @@ def test_requests_in_trouble_together_are_told_of_once(place):
     place.failures.append(GONE)
     assert patient.get("some/a") == b"a"
     assert place.told == [BEGUN, OVER]
+
+
+def test_many_requests_share_the_patience():
+    """When the first of many is given up, those that begin only then are not waited for as long."""
+    lock, slept = threading.Lock(), defaultdict(list)
+
+    def before(verb, _key):
+        if verb == "get":
+            raise GONE
+
+    def sleep(seconds):
+        with lock:
+            slept[threading.get_ident()].append(seconds)
+
+    patient = Patient(
+        MemoryTransport(before=before),
+        lambda _line: None,
+        has_answered=True,
+        clock=lambda: sum(slept[threading.get_ident()]),
+        sleep=sleep,
+    )
+    with pytest.raises(UnreachableError, match="lasted for 10 minutes"):
+        parallel.run(patient.get, [str(number) for number in range(30)], 3)
+    assert max(map(sum, slept.values())) < 700
+    patient.put("x", b"")
+    slept.clear()
+    with pytest.raises(UnreachableError, match="lasted for 10 minutes"):
+        patient.get("x")
+    assert sum(slept[threading.get_ident()]) >= 600
+
+
+def test_a_bucket_known_to_answer():
+    """Who has spoken to the bucket already has patience from the first request on."""
+    failures, slept = [GONE, GONE], []
+
+    def before(_verb, _key):
+        if failures:
+            raise failures.pop()
+
+    bucket = MemoryTransport(before=before)
+    patient = Patient(bucket, lambda _line: None, has_answered=True, sleep=slept.append)
+    assert patient.put("x", b"")
+    assert slept == [1, 2]
 
 
 def test_removing_is_not_repeated(place):

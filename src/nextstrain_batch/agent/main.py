@@ -142,6 +142,7 @@ class Attempt:
         bucket = Patient(
             self._transport,
             self._say,
+            has_answered=True,  # This very program came from there.
             patience=FETCH_PATIENCE,
             clock=self._tools.clock,
             sleep=self._tools.sleep or time.sleep,

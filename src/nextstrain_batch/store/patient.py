@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from nextstrain_batch.aws_errors import TRANSIENT
+from nextstrain_batch.errors import UnreachableError
 from nextstrain_batch.trouble import PATIENCE, Trouble
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ T = TypeVar("T")
 class Patient:
     """A bucket as *transport* has it, whose requests are repeated while trouble lasts.
 
-    Not before one of them has succeeded: what never worked is told at once. After that each is
-    repeated for *patience* seconds, increasingly rarely (see ``Trouble``), and raises
-    ``UnreachableError`` then. Trouble is what ``aws_errors.TRANSIENT`` holds; other errors pass
+    Not before one of them has succeeded, unless the bucket *has_answered* others: what never worked
+    is told at once. After that each is repeated for *patience* seconds, increasingly rarely (see
+    ``Trouble``), and raises ``UnreachableError`` then. Once one has, the others that fail do so at
+    once, until one succeeds. Trouble is what ``aws_errors.TRANSIENT`` holds; other errors pass
     through. *tell* gets a line when it begins, and one when it is over.
 
     ``delete`` is not repeated: what stays does no harm, and *may* is to be asked once.
@@ -38,13 +40,14 @@ class Patient:
         transport: Transport,
         tell: Callable[[str], None],
         *,
+        has_answered: bool = False,
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.at_once = transport
         """The same bucket, without the patience."""
-        self._state = _State(tell)
+        self._state = _State(tell, has_answered=has_answered)
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
@@ -72,8 +75,8 @@ class Patient:
             while True:
                 try:
                     for found in self.at_once.list(prefix):
-                        request.passed()
-                        if found.key > last:
+                        if found.key > last:  # Only then has more come than the last time.
+                            request.passed()
                             last = found.key
                             yield found
                 except TRANSIENT as error:
@@ -108,11 +111,17 @@ class Patient:
 class _State:
     """What the requests to one bucket have in common; each method may be called by any thread."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.has_worked = False
+    def __init__(self, tell: Callable[[str], None], *, has_answered: bool) -> None:
+        self.has_answered = has_answered
+        self.given_up: UserError | None = None
+        """Why the last request was given up, if none has succeeded since."""
         self._tell = tell
         self._in_trouble = 0
         self._lock = threading.Lock()
+
+    def answered(self) -> None:
+        self.has_answered = True
+        self.given_up = None
 
     def begin_trouble(self, error: UserError, minutes: float) -> None:
         with self._lock:
@@ -143,18 +152,25 @@ class _Request:
         self._end(is_mended=False)
 
     def failed(self, error: UserError) -> None:
-        """Wait until it may be tried again. Raises *error* where that is not to be."""
-        if not self._state.has_worked:
+        """Wait until it may be tried again. Raises an error where that is not to be."""
+        if not self._state.has_answered:
             raise error
+        if self._state.given_up is not None:
+            # The patience is one for all: what begins when others have used it up has none.
+            raise self._state.given_up
         is_first = not self._trouble.lasts
-        pause = self._trouble.failed(error)
+        try:
+            pause = self._trouble.failed(error)
+        except UnreachableError as given_up:
+            self._state.given_up = given_up
+            raise
         if is_first:
             self._state.begin_trouble(error, self._trouble.patience / 60)
         self._sleep(pause)
 
     def passed(self) -> None:
         """Take note that it did."""
-        self._state.has_worked = True
+        self._state.answered()
         self._end(is_mended=True)
 
     def _end(self, *, is_mended: bool) -> None:

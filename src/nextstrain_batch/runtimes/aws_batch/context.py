@@ -49,7 +49,7 @@ class Batch:
 
     def bucket_at(self, url: BucketUrl) -> Patient:
         """Return any bucket; trouble with it is ridden out once it has answered."""
-        return Patient(self.aws.bucket(url), self.ui.say)
+        return Patient(self.aws.bucket(url), self.ui.warn)
 
     def forget_environment(self, run: Run, bucket: Transport) -> None:
         """Remove the values given with ``--env``: nobody needs them any more.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nextstrain_batch.diagnose import Diagnosis
 from nextstrain_batch.download import Downloaded, download
-from nextstrain_batch.events import LogLine
+from nextstrain_batch.events import LogLine, Notice
 from nextstrain_batch.job import UnknownJobError
 from nextstrain_batch.kept_log import KeptLog, Seen
 from nextstrain_batch.logs import JobLogs
@@ -45,11 +45,11 @@ def watch(
     *again* is the command line that takes the watching up. Raises ``Detach`` or ``StopWaiting``
     when a signal asks for it.
     """
-    # The job's state comes first: its watching does not wait for a copy of the log.
-    kept = KeptLog(launched.bucket.at_once, launched.run.id)
     if launched.is_forgotten:
-        yield from _kept_lines(kept, Attempts.of(launched.run.id, launched.bucket))
+        yield from _kept_lines(launched)
         return
+    # The job's state comes first, and signals: nothing here waits until the bucket answers.
+    bucket = launched.bucket.at_once
     if cancel and not launched.is_over:
         with leading_back(again):
             interrupts.cancel()
@@ -60,7 +60,7 @@ def watch(
         clock=clock,
         wait=interrupts.wait,
         reattach=again,
-        logs=JobLogs(batch.aws.logs, kept, clock=clock, now=now),
+        logs=JobLogs(batch.aws.logs, KeptLog(bucket, launched.run.id), clock=clock, now=now),
         diagnosis=Diagnosis(batch.aws.batch, clock),
         just_submitted=launched.is_new,
     )
@@ -69,7 +69,7 @@ def watch(
             yield from events
         except UnknownJobError:
             # Forgotten while this computer slept, say; the bucket remembers longer.
-            if not Attempts.of(launched.run.id, launched.bucket).results:
+            if not Attempts.of(launched.run.id, bucket).results:
                 raise
 
 
@@ -123,9 +123,12 @@ def _input(batch: Batch, run: Run, bucket: Transport, root: Path) -> Manifest:
     return kept or codec.retrieve(bucket, keys.input_manifest(run.id), digest)
 
 
-def _kept_lines(kept: KeptLog, attempts: Attempts) -> Iterator[LogLine]:
+def _kept_lines(launched: Launched) -> Iterator[Event]:
     """Yield the whole log that a run left in the bucket."""
-    for number in sorted(attempts.results):
+    kept = KeptLog(launched.bucket, launched.run.id)
+    for number in sorted(Attempts.of(launched.run.id, launched.bucket).results):
         missing = kept.missing(number, Seen())
         for text in missing.lines if missing else ():
             yield LogLine(text, None, number)
+    if complaint := kept.complaint():
+        yield Notice(complaint)
