@@ -11,7 +11,8 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextstrain_batch.errors import CorruptError, CredentialsError, MissingObjectError, UserError
+from nextstrain_batch.aws_errors import TRANSIENT
+from nextstrain_batch.errors import CorruptError, CredentialsError, UserError
 from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.store import keys
 
@@ -160,7 +161,7 @@ class KeptLog:
         return None if rest is None else Missing(rest, is_final)
 
     def complaint(self) -> str | None:
-        """Return once that lines may be missing, and why, where an object could not be read."""
+        """Return once that lines may be missing, and why, where S3 could not be reached."""
         trouble, self._trouble = self._trouble, None
         if trouble is None:
             return None
@@ -193,10 +194,11 @@ class KeptLog:
             return self._transport.get(key, start=start)
         except CredentialsError:
             raise
-        except MissingObjectError:
-            return None
-        except UserError as error:
+        except TRANSIENT as error:
             self._trouble = error
+            return None
+        except UserError:
+            # Whatever is wrong with the bucket, the download that follows says so better.
             return None
 
 
