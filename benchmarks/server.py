@@ -115,12 +115,14 @@ class Server:
         settings = self._directory / "s3.json"
         settings.write_text(json.dumps({"identities": [identity]}))
         ports = self._ports
-        command = [str(own("weed")), "server", f"-dir={self._directory}", "-ip=127.0.0.1"]
+        command = [str(own("weed")), f"-logdir={self._directory}", "server"]
+        command += [f"-dir={self._directory}", "-ip=127.0.0.1"]
         command += ["-ip.bind=127.0.0.1", "-master.telemetry=false", "-master.port=%d"]
         command += ["-master.volumeSizeLimitMB=1024", "-master.volumePreallocate=false"]
         command += ["-volume.max=0", "-volume.port=%d", "-filer", "-filer.port=%d"]
         command += ["-s3", "-s3.port=%d", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         command += [f"-s3.config={settings}", "-metricsPort=%d"]
+        command += ["-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]
         numbers = iter(ports.values())
         command = [part % next(numbers) if "%d" in part else part for part in command]
         with (self._directory / "server.log").open("wb") as log:
@@ -138,6 +140,9 @@ class Server:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
         shutil.rmtree(self._directory, ignore_errors=True)
+        for port in self._ports.values():  # What no option puts anywhere but into /tmp.
+            for path in Path("/tmp").glob(f"seaweedfs-*-grpc-{port + 10_000}.sock"):
+                path.unlink(missing_ok=True)
 
     def make_bucket(self, name: str) -> None:
         """Make an empty bucket."""

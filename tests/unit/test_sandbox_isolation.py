@@ -1,6 +1,9 @@
 """What jobs see of the host."""
 
+import os
 from pathlib import Path
+
+import pytest
 
 from nextstrain_batch.sandbox.isolation import Host, visible
 
@@ -23,6 +26,22 @@ def test_installations_inside_the_home_are_shown_whole(tmp_path):
     home = tmp_path / "user"
     (home / "conda" / "bin").mkdir(parents=True)
     assert home / "conda" in visible(host(home, home / "conda" / "bin"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter any directory")
+def test_what_the_user_may_not_enter_is_left_out(tmp_path):
+    """PATH may name directories of somebody else's, as after ``su``."""
+    closed = tmp_path / "other"
+    (closed / "bin").mkdir(parents=True)
+    closed.chmod(0)
+    found = visible(host(tmp_path / "user", closed / "bin", prefixes=(closed,)))
+    closed.chmod(0o700)
+    assert found == []
+
+
+def test_a_name_that_no_file_system_takes_is_left_out(tmp_path):
+    """The same for an entry of PATH that cannot be looked up."""
+    assert visible(host(tmp_path / "user", Path("/", "x" * 300))) == []
 
 
 def test_of_local_only_programs_are_shown(tmp_path):

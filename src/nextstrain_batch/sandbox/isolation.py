@@ -187,9 +187,14 @@ def visible(host: Host) -> list[Path]:
             wanted.update({path: None, path.resolve(): None})
     for entry in map(Path, host.path):
         wanted[entry] = None
-    allowed = [path for path in wanted if path.is_dir() and not _holds(path, host.home)]
+    allowed = [path for path in wanted if _is_open(path) and not _holds(path, host.home)]
     outside = [path for path in allowed if not any(path.is_relative_to(name) for name in SYSTEM)]
     return sorted(outside, key=lambda path: len(path.parts))
+
+
+def _is_open(path: Path) -> bool:
+    """Tell whether the user may enter the directory: ``PATH`` may name one of somebody else's."""
+    return os.access(path, os.X_OK) and path.is_dir()
 
 
 def _prefix(entry: Path) -> Path:

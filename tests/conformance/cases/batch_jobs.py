@@ -156,6 +156,7 @@ def kill(aws):
 @case(AREA)
 def memory(aws):
     """A job that uses more memory than it reserved is killed with 137 and OutOfMemoryError."""
+    aws.must_limit_memory()
     sizes = [{"type": "MEMORY", "value": "64"}]
     script = "x = bytearray(300_000_000); print(len(x))"
     job = aws.run("python3", "-c", script, overrides={"resourceRequirements": sizes})
