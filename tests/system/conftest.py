@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
 
-import pexpect
 import pytest
 
 from nextstrain_batch.sandbox.breaking import Breaking
+from terminals import Terminal
 
 BIN = Path(sys.executable).parent
 
@@ -35,9 +35,9 @@ class Command:
         )
 
     def in_terminal(self, *arguments, env=None, cwd=None, timeout=60, columns=120):
-        return pexpect.spawn(
-            str(BIN / "nextstrain"),
-            [str(argument) for argument in arguments],
+        return Terminal(
+            BIN / "nextstrain",
+            arguments,
             env={**self.environment, "TERM": "xterm", "NO_COLOR": "1", **(env or {})},
             cwd=str(cwd) if cwd else None,
             timeout=timeout,

@@ -314,7 +314,7 @@ def test_a_killed_client_loses_nothing(nextstrain, pathogen):
     terminal.expect(r"--attach[= ]([0-9a-f-]{36})")
     job = terminal.match.group(1)
     terminal.expect(r"\] ready")
-    terminal.kill(signal.SIGKILL)
+    os.killpg(terminal.pid, signal.SIGKILL)
     terminal.close()
     attached = nextstrain(*SANDBOX, "--attach", job, pathogen)
     assert attached.returncode == 0, attached.stdout + attached.stderr

@@ -4,6 +4,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+import pexpect
 import pytest
 from botocore.exceptions import ClientError
 
@@ -128,7 +129,8 @@ def test_interrupting_somebody_else_s_job_leaves_it_running(people, running):
     terminal.expect("end jobs of their own only")
     terminal.expect("The job itself is not affected")
     terminal.expect(f"--attach {running}")
-    terminal.wait()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
     assert terminal.exitstatus == 1
     assert status(grace, running) not in {"SUCCEEDED", "FAILED"}
 

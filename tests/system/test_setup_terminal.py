@@ -1,5 +1,6 @@
 """`nextstrain setup aws-batch` as an administrator sees it on a terminal."""
 
+import pexpect
 import pytest
 
 from nextstrain_batch.sandbox import manager
@@ -38,7 +39,8 @@ def test_it_asks_shows_asks_again_and_makes(no_sandbox, administrator, tmp_path)
     terminal.sendline("y")
     terminal.expect("Making the job definition")
     terminal.expect("add people to the group")
-    terminal.wait()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
     assert terminal.exitstatus == 0
     assert "s3-bucket = our-jobs" in (tmp_path / ".nextstrain" / "config").read_text()
 
@@ -50,6 +52,7 @@ def test_no_changes_nothing(no_sandbox, administrator, tmp_path):
         terminal.expect(prompt)
         terminal.sendline("")
     terminal.expect("Nothing was changed")
-    terminal.wait()
+    terminal.expect(pexpect.EOF)
+    terminal.close()
     assert terminal.exitstatus == 1
     assert not (tmp_path / ".nextstrain" / "config").exists()
