@@ -32,18 +32,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import samples
 from measure import WORK
 from peers import MAKERS, Peer, Place
 from server import Link, Server
-
-import trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from peers import Commands
-
-    from trees import Tree
+    from samples import Tree
 
 PHASES = {
     "first": "first upload",
@@ -343,7 +341,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trees", nargs="+", choices=trees.NAMES, default=list(trees.USUAL))
+    parser.add_argument("--trees", nargs="+", choices=samples.NAMES, default=list(samples.USUAL))
     parser.add_argument("--peers", nargs="+", choices=MAKERS, default=list(MAKERS))
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=list(PHASES))
     parser.add_argument("--runs", type=int, default=3)
@@ -374,7 +372,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="transfer-", dir=WORK) as directory:
         for name in arguments.trees:
-            tree = trees.tree(name)
+            tree = samples.tree(name)
             tree.make()
             for _ in range(arguments.runs):
                 for each in measure(

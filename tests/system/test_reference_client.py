@@ -7,17 +7,13 @@ Each is installed from its package into an environment of its own, which takes a
 import json
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from nextstrain_batch.sandbox import manager
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 from measure import peer
+from nextstrain_batch.sandbox import manager
 
 pytestmark = pytest.mark.peers
 
