@@ -170,6 +170,10 @@ def upload_filter(
     have not finished, and files that look like secrets (``holds_secrets``). Besides them, what the
     *ignored* file says, and what the *exclude* patterns match, with all that lies in a directory
     that they match; what a negated one matches is not skipped, wherever it lies.
+
+    The *ignored* file does not choose among Snakemake's ``metadata`` and ``incomplete``: it is made
+    of a ``.gitignore``, which names ``.snakemake``, and without them a changed parameter would go
+    unnoticed in the job. *exclude* does, so that a record which cannot be sent stops nobody.
     """
     excluded = globs.matcher(exclude, whole_directories=True) if exclude else None
     pattern = globs.decider(exclude)
@@ -179,9 +183,11 @@ def upload_filter(
             return UNFINISHED
         if never_travels(path, is_directory, SNAKEMAKE_UP):
             return ALWAYS_OUT
-        if not is_directory and holds_secrets(path):
+        parts = path.split("/")
+        is_snakemakes = ".snakemake" in (parts if is_directory else parts[:-1])
+        if not is_directory and not is_snakemakes and holds_secrets(path):
             return LOOKS_SECRET
-        if ignored is not None and (rule := ignored.rule(path, is_directory)):
+        if ignored is not None and not is_snakemakes and (rule := ignored.rule(path, is_directory)):
             return rule
         name = f"{path}/" if is_directory else path
         if excluded is None or not excluded(name):

@@ -53,8 +53,13 @@ def test_nothing_changed_sends_nothing_and_runs_nothing(nextstrain, pathogen):
     assert files(pathogen) == before
 
 
-def test_a_changed_parameter_reruns_its_rule(nextstrain, pathogen):
-    """What Snakemake knows of earlier runs travels, so it notices more than changed files."""
+@pytest.mark.parametrize("ignored", ["", ".snakemake/\n"])
+def test_a_changed_parameter_reruns_its_rule(nextstrain, pathogen, ignored):
+    """What Snakemake knows of earlier runs travels, so it notices more than changed files.
+
+    Also where the ignored files are those of a ``.gitignore``.
+    """
+    (pathogen / ".nextstrainignore").write_text(ignored)
     nextstrain(*SANDBOX, pathogen)
     snakefile = pathogen / "Snakefile"
     status = snakefile.stat()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nextstrain_batch.errors import PathogenError
+from nextstrain_batch.ignore_file import IgnoreFile
 from nextstrain_batch.pathogen import (
     BY_PATTERN,
     MARKER,
@@ -119,6 +120,24 @@ def test_what_never_goes_up(path, is_directory):
 def test_what_goes_up(path, is_directory):
     """The rest travels: Conda's environments, directories of such names, Snakemake's records."""
     assert not upload_filter()(path, is_directory)
+
+
+@pytest.mark.parametrize("rule", [".snakemake/", ".snakemake/**", "**/metadata/", ".snakemake*"])
+def test_no_ignored_line_chooses_among_snakemakes_records(rule):
+    """Without them, the job would take an old result for one of a changed parameter."""
+    skip = upload_filter((), IgnoreFile(f"{rule}\n"))
+    assert not skip(".snakemake", True)
+    assert not skip(".snakemake/metadata", True)
+    assert not skip("sub/.snakemake/metadata/x", False)
+    assert skip(".snakemake/conda", True)
+
+
+def test_what_cannot_be_sent_of_snakemakes_can_be_left_out():
+    """An option leaves out a record, and either way a symlink to a directory elsewhere."""
+    assert upload_filter([".snakemake/metadata/x"])(".snakemake/metadata/x", False)
+    assert not upload_filter([".snakemake/metadata/x"])(".snakemake/metadata/y", False)
+    assert upload_filter([".snakemake"])(".snakemake", False)
+    assert upload_filter((), IgnoreFile(".snakemake\n"))(".snakemake", False)
 
 
 def test_patterns_leave_out_files_and_whole_directories():
