@@ -46,6 +46,12 @@ class Attempts:
         """The last attempt's result, if any attempt came so far as to write one."""
         return self.results[max(self.results)] if self.results else None
 
+    @property
+    def not_stored(self) -> str | None:
+        """Which files ``last_output`` lacks, for people; None where it is not known to lack any."""
+        result = self.results.get(self.manifests[-1]) if self.manifests else None
+        return result.not_stored if result else None
+
     def last_output(
         self, run_id: str, bucket: Transport, like: Manifest | None = None
     ) -> Manifest | None:

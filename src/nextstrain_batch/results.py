@@ -60,6 +60,8 @@ class AttemptResult:
     """SHA-256 of the output manifest's bytes; none when results were not stored."""
     error: str | None = None
     """What went wrong on the job side, for people; none when only the program can have failed."""
+    not_stored: str | None = None
+    """Which files the results lack, for people; none when they are complete, or not there."""
 
     def to_json(self) -> bytes:
         """Return the bytes to store."""
@@ -73,6 +75,7 @@ class AttemptResult:
             "log_lines": self.log_lines,
             "output_manifest": self.output_manifest,
             "error": self.error,
+            "not_stored": self.not_stored,
         }
         return json.dumps(fields, indent=2).encode() + b"\n"
 
@@ -93,6 +96,7 @@ class AttemptResult:
                 log_lines=_integer(fields["log_lines"]),
                 output_manifest=_text_or_none(fields["output_manifest"]),
                 error=_text_or_none(fields["error"]),
+                not_stored=_text_or_none(fields.get("not_stored")),
             )
         except (ValueError, KeyError, TypeError) as error:
             message = f"The job's result is damaged: {type(error).__name__}: {error}."

@@ -440,13 +440,19 @@ def test_lasting_trouble_ends_the_tries(job):
 
 
 def test_what_cannot_travel_does_not_keep_the_rest(job):
-    """A pipe or a symlink that leaves the build is named, and all else is stored."""
+    """A pipe or a symlink that leaves the build is named, and all else is stored.
+
+    The client tells it, too: nobody reads all of a long log, or any with ``--no-logs``.
+    """
     job.send("mkfifo pipe; ln -s /etc/passwd out; touch fine")
     assert job.start() == 0
     assert "fine" in job.output()
     assert not {"pipe", "out"} & set(job.output())
     assert "Not stored: 'pipe'" in job.said
     assert "'out'" in job.said
+    assert job.result().error is None
+    assert job.result().not_stored.startswith("The results are not complete. '")
+    assert job.result().not_stored.endswith("There are 1 more; see the job's log.")
 
 
 def test_what_stays_in_the_job(job):

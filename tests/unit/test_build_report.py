@@ -15,6 +15,7 @@ from nextstrain_batch.interrupts import Interrupts
 from nextstrain_batch.job import describe
 from nextstrain_batch.outcome import Attempts, Outcome
 from nextstrain_batch.pathogen import ALWAYS_OUT, LOOKS_SECRET, LeftOut, Pathogen
+from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.runs import Run
 from nextstrain_batch.runtimes.aws_batch.context import Launched
 from nextstrain_batch.runtimes.aws_batch.gathering import Gathered
@@ -126,6 +127,18 @@ def test_the_end_and_what_went_wrong():
     assert "It used too much memory." in told.err.getvalue()
 
 
+def test_what_the_results_lack_is_told_besides():
+    """Whatever became of the job, nobody takes a part of the results for all of them."""
+    told = Told()
+    result = AttemptResult(1, 0, BEGIN, BEGIN, 0, not_stored="The results are not complete.")
+    attempts = Attempts({1: result}, (1,))
+    told.report.ended(Outcome(143, "Job FAILED", attempts, "The job was ended on request."))
+    assert told.err.getvalue().splitlines() == [
+        "error: The job was ended on request.",
+        "warning: The results are not complete.",
+    ]
+
+
 def test_results_are_summed_up():
     """Some results are named and all counted; kept and deleted files are named."""
     told = Told()
@@ -139,6 +152,17 @@ def test_results_are_summed_up():
     assert "… and 3 more" in text
     assert "config.yaml.before-run" in told.err.getvalue()
     assert "The build deleted 1 file that stays here:\n  old\n" in text
+
+
+def test_names_that_no_terminal_should_get_are_escaped():
+    """A file's name cannot move the cursor, or look like two."""
+    told = Told()
+    kept = (("\x1b[31m", "\x1b[31m.before-run"),)
+    told.report.brought_back(Downloaded(("a\nb", "\x1b[31m", "naïve.txt"), 0, kept, ()), ZIKA)
+    lines = told.out.getvalue().splitlines()
+    assert lines[1:] == [r"  'a\nb'", r"  '\x1b[31m'", "  naïve.txt"]
+    assert told.err.getvalue().startswith(r"warning: '\x1b[31m' was edited here")
+    assert told.err.getvalue().endswith("kept as '\\x1b[31m.before-run'\n")
 
 
 def test_no_results():

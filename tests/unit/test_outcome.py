@@ -22,7 +22,7 @@ def ended_job(status, exit_code=None, **changes):
     return describe(FakeBatch(states=[(-1, answer)]), "job-1")
 
 
-def store(bucket, number, *, exit_code=0, name=None, with_result=True, error=None):
+def store(bucket, number, *, exit_code=0, name=None, with_result=True, error=None, not_stored=None):
     """Leave in the bucket what an attempt leaves; *name* is its one file, if it came so far."""
     digest = None
     if name is not None:
@@ -30,7 +30,7 @@ def store(bucket, number, *, exit_code=0, name=None, with_result=True, error=Non
         digest = codec.publish(manifest, bucket, keys.output_manifest(RUN, number))
     if with_result:
         finished = BEGIN + timedelta(minutes=3)
-        result = AttemptResult(number, exit_code, BEGIN, finished, 5, digest, error)
+        result = AttemptResult(number, exit_code, BEGIN, finished, 5, digest, error, not_stored)
         bucket.put(keys.result(RUN, number), result.to_json())
 
 
@@ -73,6 +73,19 @@ def test_what_the_job_side_says_is_passed_on():
     store(bucket, 1, exit_code=74, error="The results could not be stored.")
     outcome = outcome_of(ended_job("FAILED", 74), Attempts.of(RUN, bucket))
     assert outcome.problem == "The results could not be stored."
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", None])
+def test_what_the_results_lack_is_known_however_the_job_ended(status):
+    """It is that of the attempt whose results count, whatever the job's end is put down to."""
+    bucket = MemoryTransport()
+    store(bucket, 1, name="a", not_stored="Not 'b'.")
+    store(bucket, 2, exit_code=143, error="AWS Batch asked the job to end.")
+    job = ended_job(status, statusReason="OutOfMemory") if status else None
+    assert outcome_of(job, Attempts.of(RUN, bucket)).attempts.not_stored == "Not 'b'."
+    store(bucket, 3, name="c")
+    assert Attempts.of(RUN, bucket).not_stored is None
+    assert NONE.not_stored is None
 
 
 def test_the_last_stored_output_counts():

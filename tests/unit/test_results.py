@@ -24,6 +24,7 @@ RESULT = AttemptResult(2, 1, INSTANT, INSTANT, 17, "a" * 64, "Außer Atem")
         log_lines=st.integers(0),
         output_manifest=st.none() | st.text(),
         error=st.none() | st.text(st.characters(codec="utf-8")),
+        not_stored=st.none() | st.text(),
     )
 )
 def test_round_trip(result):
@@ -55,6 +56,7 @@ def test_ignores_later_additions():
         {"log_lines": None},
         {"output_manifest": 5},
         {"error": ["x"]},
+        {"not_stored": 1},
     ],
 )
 def test_refuses_nonsense(change):

@@ -193,7 +193,7 @@ class Attempt:
         lines = self._store_log()
         digest = push.commit(self._job, self._transport, stored)
         self._forget_environment(ended.exit_code)
-        self._store_result(ended.exit_code, lines, digest, ended.error)
+        self._store_result(ended.exit_code, lines, digest, ended.error, stored.problem)
 
     def _patiently(self, work: Callable[[], None]) -> None:
         sleep = self._tools.sleep or self._tools.termination.pause
@@ -242,7 +242,12 @@ class Attempt:
         return lines
 
     def _store_result(
-        self, exit_code: int, lines: int, digest: str | None, error: str | None
+        self,
+        exit_code: int,
+        lines: int,
+        digest: str | None,
+        error: str | None,
+        not_stored: str | None = None,
     ) -> None:
         result = results.AttemptResult(
             attempt=self._job.attempt,
@@ -252,6 +257,7 @@ class Attempt:
             log_lines=lines,
             output_manifest=digest,
             error=error,
+            not_stored=not_stored,
         )
         push.store_result(self._job, self._transport, result)
 

@@ -46,6 +46,8 @@ class Stored:
     changed: int
     """Files and symlinks that are new or not as they were fetched."""
     bytes_sent: int
+    problem: str | None = None
+    """Why they are not all, for people."""
 
 
 def _read(
@@ -68,8 +70,8 @@ def store_files(
 ) -> Stored:
     """Send what the build directory holds now and the bucket does not.
 
-    A single file that cannot be stored is named, and does not keep the others from it. Raises the
-    transport's errors.
+    A single file that cannot be stored is named in the log, and does not keep the others from it.
+    Raises the transport's errors.
     """
     for tries_left in reversed(range(TRIES)):
         problems: list[PathogenError] = []
@@ -90,17 +92,22 @@ def store_files(
                 raise
         else:
             break
-    _report(problems, say)
     new = set(uploaded.manifest.entries) - set(fetched.manifest.entries)
     changed = sum(entry.kind != "directory" for entry in new)
-    return Stored(uploaded.manifest, changed, uploaded.bytes_sent)
+    return Stored(uploaded.manifest, changed, uploaded.bytes_sent, _report(problems, say))
 
 
-def _report(problems: list[PathogenError], say: Callable[[str], None]) -> None:
-    for problem in problems[:REPORTED]:
-        say(f"Not stored: {str(problem).splitlines()[0]}")
-    if len(problems) > REPORTED:
-        say(f"Not stored: {len(problems) - REPORTED} more.")
+def _report(problems: list[PathogenError], say: Callable[[str], None]) -> str | None:
+    """Name the *problems* in the log; return a summary, or None where there are none."""
+    lines = [str(problem).splitlines()[0] for problem in problems]
+    for line in lines[:REPORTED]:
+        say(f"Not stored: {line}")
+    if len(lines) > REPORTED:
+        say(f"Not stored: {len(lines) - REPORTED} more.")
+    if not lines:
+        return None
+    more = f" There are {len(lines) - 1} more; see the job's log." if len(lines) > 1 else ""
+    return f"The results are not complete. {lines[0]}{more}"
 
 
 def store_log(context: Context, transport: Transport, log: JobLog) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.quantities import counted, shown_bytes
-from nextstrain_batch.walk import shown, walk
+from nextstrain_batch.walk import printable, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -132,7 +132,7 @@ def show(gathered: Gathered, ui: Ui) -> None:
     found = lines(plan)
     ui.stage(f"Would send, of {plan.snapshot.root}")
     for line in grouped(found):
-        ui.say(f"{shown_bytes(line.size):>12}  {_state(line):<20}  {_plain(line.name)}")
+        ui.say(f"{shown_bytes(line.size):>12}  {_state(line):<20}  {printable(line.name)}")
     _show_left_out(plan.snapshot.root, gathered.left_out, ui)
     for pattern in gathered.unmatched:
         ui.warn(f"--exclude-from-upload {pattern} matches nothing, besides what stays here anyway.")
@@ -152,7 +152,7 @@ def _show_largest(found: Sequence[Line], ui: Ui) -> None:
     ui.stage("The largest files")
     for line in files[:LISTED]:
         if line.size:
-            ui.say(f"{shown_bytes(line.size):>12}  {_plain(line.name)}")
+            ui.say(f"{shown_bytes(line.size):>12}  {printable(line.name)}")
 
 
 def _sum_up(plan: Plan, found: Sequence[Line], ui: Ui) -> None:
@@ -199,7 +199,7 @@ def _show_left_out(root: Path, left_out: Sequence[LeftOut], ui: Ui) -> None:
             ui.say(rule)
         for each, text in listed:
             slash = "/" if each.is_directory else ""
-            ui.say(f"{text:>24}  {_plain(each.path)}{slash}")
+            ui.say(f"{text:>24}  {printable(each.path)}{slash}")
         if rest:
             ui.say(f"{rest:>24}  … {len(ordered) - LISTED:,} more")
 
@@ -234,9 +234,4 @@ def _state(line: Line) -> str:
         return "to be sent again" if line.again == line.unsent else "to be sent"
     if line.unsent:
         return f"{shown_bytes(line.unsent)} to be sent"
-    return f"same as {_plain(line.same_as)}" if line.same_as else "same as others"
-
-
-def _plain(path: str) -> str:
-    """Return a path as it is, unless it could not be printed."""
-    return path if path.isprintable() else shown(path)
+    return f"same as {printable(line.same_as)}" if line.same_as else "same as others"

@@ -8,7 +8,7 @@ from nextstrain_batch.events import LogLine, Notice, StateChange
 from nextstrain_batch.globs import is_negated
 from nextstrain_batch.pathogen import LOOKS_SECRET
 from nextstrain_batch.quantities import counted, shown_bytes
-from nextstrain_batch.walk import shown
+from nextstrain_batch.walk import printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +116,8 @@ class Report:
         self.ui.stage(outcome.summary)
         if outcome.problem:
             self.ui.error(outcome.problem)
+        if outcome.attempts.not_stored:
+            self.ui.warn(outcome.attempts.not_stored)
 
     def brought_back(self, downloaded: Downloaded | None, pathogen: Pathogen) -> None:
         """Say which files were written, kept and left."""
@@ -129,7 +131,10 @@ class Report:
             self.ui.stage(f"Wrote {counted(len(written), 'file')} into {self._shown(pathogen)}")
             self._list(written)
         for path, kept in downloaded.kept:
-            self.ui.warn(f"{path} was edited here meanwhile, or never sent: it is kept as {kept}")
+            self.ui.warn(
+                f"{printable(path)} was edited here meanwhile, or never sent: it is kept as"
+                f" {printable(kept)}"
+            )
         if deleted := downloaded.deleted_by_build:
             stay = "stays" if len(deleted) == 1 else "stay"
             self.ui.say(f"The build deleted {counted(len(deleted), 'file')} that {stay} here:")
@@ -152,11 +157,11 @@ class Report:
         return str(given if given and pathogen.root == pathogen.directory else pathogen.root)
 
     def _list(self, paths: Sequence[str]) -> None:
-        listed = ([path for path in paths if not _is_snakemakes(path)] or list(paths))[:LISTED]
-        for path in listed:
-            self.ui.say(f"  {path}")
-        if len(paths) > len(listed):
-            self.ui.say(f"  … and {len(paths) - len(listed):,} more")
+        named = ([path for path in paths if not _is_snakemakes(path)] or list(paths))[:LISTED]
+        for path in named:
+            self.ui.say(f"  {printable(path)}")
+        if len(paths) > len(named):
+            self.ui.say(f"  … and {len(paths) - len(named):,} more")
 
 
 def _is_snakemakes(path: str) -> bool:
