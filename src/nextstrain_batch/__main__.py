@@ -13,6 +13,7 @@ n     a build: the program's own exit code
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 OUTPUT_CLOSED = 141
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
 TIDYING = 1.0
 """Seconds after a Control-C in which another one means the same: what was begun is tidied up."""
 
@@ -43,12 +46,14 @@ and what `nextstrain version --verbose` prints.
 def main(run: Callable[[Sequence[str]], int] | None = None) -> int:
     """Run the program on this process's arguments and streams; return the exit code."""
     collect_rarely()
+    _replace_closed_streams()
     _take_interrupts()
     for stream in (sys.stdout, sys.stderr):
         _forgive_undecodable(stream)
+    code = 0
     try:
         try:
-            return guarded(run or _run, sys.argv[1:], sys.stderr)
+            code = guarded(run or _run, sys.argv[1:], sys.stderr)
         except KeyboardInterrupt as interrupt:
             _leave(interrupt)
         finally:
@@ -57,6 +62,12 @@ def main(run: Callable[[Sequence[str]], int] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return OUTPUT_CLOSED
+    except OSError as error:  # The flush's.
+        _discard_output()
+        if code == 0:  # Else it has been told.
+            _tell(f"The standard output cannot be written: {error.strerror}.", sys.stderr)
+        return code or 1
+    return code
 
 
 def guarded(run: Callable[[Sequence[str]], int], words: Sequence[str], err: TextIO) -> int:
@@ -69,14 +80,30 @@ def guarded(run: Callable[[Sequence[str]], int], words: Sequence[str], err: Text
     except BrokenPipeError:
         raise
     except UserError as error:
-        print(f"nextstrain: error: {error}", file=err)
+        _tell(str(error), err)
         return error.exit_code
-    except Exception:  # noqa: BLE001 (a bug, reported as one)
-        import traceback
-
-        traceback.print_exc(file=err)
-        print(BUG, file=err)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            return _bug(err)
+        what = error.filename or "A file, or the output,"  # The system names none that is open.
+        _tell(f"{what} cannot be written: {error.strerror}.\n\nMake room, and try again.", err)
         return 1
+    except Exception:  # noqa: BLE001 (a bug, reported as one)
+        return _bug(err)
+
+
+def _tell(message: str, err: TextIO) -> None:
+    with suppress(OSError):  # The exit code says it as well, where nothing else can.
+        print(f"nextstrain: error: {message}", file=err, flush=True)
+
+
+def _bug(err: TextIO) -> int:
+    import traceback
+
+    with suppress(OSError):
+        traceback.print_exc(file=err)
+        print(BUG, file=err, flush=True)
+    return 1
 
 
 def _run(words: Sequence[str]) -> int:
@@ -120,6 +147,22 @@ def _leave(interrupt: KeyboardInterrupt) -> NoReturn:
             sys.stderr.write(f"\nnextstrain: interrupted. {interrupt.args[0]}\n")
         sys.stderr.flush()
     os._exit(INTERRUPTED)
+
+
+def _replace_closed_streams() -> None:
+    """Give each standard stream that whoever started us has closed somewhere to go.
+
+    Schedulers and daemons do that. Without it, the next file or socket would take its number, here
+    or in a program that is started from here.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode))
 
 
 def _forgive_undecodable(stream: TextIO | None) -> None:

@@ -132,7 +132,8 @@ class Ledger:
             atomic.write(self._path(entry.run.id), _encode({**place, "run": record}))
         except OSError as error:
             raise LocalFilesError(
-                f"Cannot note the run in {self._directory}: {error.strerror or error}."
+                f"Cannot note the run in {self._directory}: {error.strerror or error}.\n\n"
+                "Make it writable, make room, or set NEXTSTRAIN_HOME to another directory."
             ) from error
 
     def read(self, run_id: str) -> LedgerEntry | None:

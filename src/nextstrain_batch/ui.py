@@ -103,8 +103,21 @@ class Ui:
         if self._above is not None and stream.isatty():
             self._above(text.removesuffix("\n"))
             return
-        stream.write(text)
-        stream.flush()
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable("output" if stream is self._out else "error", error) from error
+
+
+def unwritable(stream: str, error: OSError) -> UserError:
+    """Return the error for the standard *stream*, ``output`` or ``error``, that takes no more."""
+    return UserError(
+        f"The standard {stream} cannot be written: {error.strerror or error}.\n\n"
+        "Make room where it goes, or have it go elsewhere."
+    )
 
 
 def ask(question: str, read: Callable[[str], str] = input) -> str:

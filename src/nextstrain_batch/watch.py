@@ -73,15 +73,16 @@ def follow(
 def leading_back(reattach: str, comfort: str = "The job itself is not affected.") -> Iterator[None]:
     """Add the command that takes a job up again to every error inside the ``with``.
 
-    Not to one that says that the job is not known.
+    Not to one that says it already, or that the job is not known.
     """
     try:
         yield
     except UnknownJobError:
         raise
     except UserError as error:
-        # In place, so that the class and what it carries stay.
-        error.args = (with_reattach(str(error), reattach, comfort), *error.args[1:])
+        if reattach not in str(error):
+            # In place, so that the class and what it carries stay.
+            error.args = (with_reattach(str(error), reattach, comfort), *error.args[1:])
         raise
 
 

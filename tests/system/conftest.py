@@ -1,6 +1,7 @@
 """The real command, on a sandbox that all system tests share."""
 
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -22,16 +23,28 @@ class Command:
 
     environment: dict = field(repr=False)
 
-    def __call__(self, *arguments, env=None, cwd=None, timeout=180):
+    def __call__(
+        self,
+        *arguments,
+        env=None,
+        cwd=None,
+        timeout=180,
+        stdout=subprocess.PIPE,
+        largest_file=resource.RLIM_INFINITY,
+    ):
         return subprocess.run(
             [BIN / "nextstrain", *map(str, arguments)],
             env={**self.environment, **(env or {})},
             cwd=cwd,
             timeout=timeout,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             check=False,
+            preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY)
+            ),
         )
 
     def in_terminal(self, *arguments, env=None, cwd=None, timeout=60, columns=120):

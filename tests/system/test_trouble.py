@@ -7,6 +7,7 @@ import pytest
 
 SANDBOX = ("build", "--aws-batch", "--sandbox")
 BATCH = ("build", "--aws-batch")
+LARGEST_FILE = 4 * 1024 * 1024
 
 
 def says(result, *words):
@@ -173,6 +174,21 @@ def test_a_job_id_that_batch_does_not_know(nextstrain, pathogen):
     build = nextstrain(*SANDBOX, "--attach", job, pathogen)
     assert build.returncode == 1
     says(build, job)
+
+
+@pytest.mark.parametrize("full_at", ["Submitted", "Detached"])
+def test_an_output_that_is_full_once_the_job_exists(nextstrain, pathogen, tmp_path, full_at):
+    """A job that nobody could be told of is named by the error, with how to take it up."""
+    command = (*SANDBOX, "--detach", "--exec", "true", pathogen.name)
+    nextstrain(*command, cwd=tmp_path)
+    again = nextstrain(*command, cwd=tmp_path)
+    room = again.stdout.index(full_at) + 3
+    with (tmp_path / "output").open("ab") as output:
+        output.truncate(LARGEST_FILE - room)
+        full = nextstrain(*command, cwd=tmp_path, stdout=output, largest_file=LARGEST_FILE)
+    assert full.returncode == 1
+    says(full, "standard output cannot be written", "build --aws-batch --sandbox --attach")
+    assert full.stderr.count("--attach") == 1
 
 
 def test_native_runs_in_place(no_sandbox, pathogen):

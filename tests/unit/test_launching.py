@@ -19,7 +19,6 @@ from nextstrain_batch.errors import (
     LocalFilesError,
     MissingObjectError,
     UnreachableError,
-    UserError,
 )
 from nextstrain_batch.local_state import LocalState
 from nextstrain_batch.pathogen import Pathogen
@@ -123,12 +122,22 @@ def test_a_full_disk_loses_no_job(tmp_path):
     assert "warning: Cannot note the run" in place.err.getvalue()
 
 
-@pytest.mark.parametrize("error", [None, KeyboardInterrupt()])
-def test_a_record_that_cannot_be_written_loses_no_job(tmp_path, error):
-    """Where the bucket cannot be told the job's id, the user and this computer are."""
+def test_a_record_that_cannot_be_written_loses_no_job(tmp_path):
+    """Where the bucket cannot be told the job's id, the user and this computer are; it goes on."""
     place = Place(tmp_path)
-    place.lose("put", error=error)
-    text = raised(KeyboardInterrupt if error else UserError, place.launch)
+    place.lose("put")
+    assert place.launch().job_id == "job-1"
+    assert place.batch.state.ledger.by_job("job-1") is not None
+    assert place.err.getvalue() == (
+        "warning: No network. The job does not need that; its id is job-1.\n"
+    )
+
+
+def test_an_interrupt_after_the_submission_says_how_to_take_the_job_up(tmp_path):
+    """Control-C while the bucket is told the job's id: the user and this computer know it."""
+    place = Place(tmp_path)
+    place.lose("put", error=KeyboardInterrupt())
+    text = raised(KeyboardInterrupt, place.launch)
     assert "nextstrain build --aws-batch --attach job-1 /there/zika" in text
     assert place.batch.state.ledger.by_job("job-1") is not None
 

@@ -1,8 +1,11 @@
 """Exceptions become messages and exit codes."""
 
+import errno
 import io
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +88,29 @@ def test_a_second_interrupt(first, said):
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, said, "")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_as_good_as_empty_ones(tmp_path, closed):
+    """A scheduler may start a command without one of the streams; no file takes its place."""
+    script = (
+        "import os, sys; from nextstrain_batch.__main__ import main\n"
+        "def run(words):\n"
+        "    file = os.open('opened', os.O_CREAT | os.O_WRONLY)\n"
+        "    print('out', flush=True); print('err', file=sys.stderr); sys.stdin.read()\n"
+        "    if file < 3: return 4\n"
+        "    os.execvp('sh', ['sh', '-c', ': >theirs 3>&1; echo OUT; echo ERR >&2; cat; exit 3'])\n"
+        "sys.exit(main(run))"
+    )
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, script],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 3
+    assert (tmp_path / "opened").read_bytes() == b""
+    assert ended.stdout == ("" if ">&-" in closed.split() else "out\nOUT\n")
+    assert ended.stderr == ("" if "2>&-" in closed else "err\nERR\n")
+
+
 def test_a_bug_shows_its_traceback_and_asks_for_a_report():
     """A bug shows where it is and asks for a report."""
     code, message = ending(ZeroDivisionError("oops"))
@@ -97,6 +123,46 @@ def test_a_bug_shows_its_traceback_and_asks_for_a_report():
 def test_the_commands_code_passes_through():
     """What the command returns is the exit code."""
     assert guarded(lambda _words: 17, [], io.StringIO()) == 17
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", [[], ["-u"]])
+def test_a_full_disk_below_the_output_is_told(unbuffered):
+    """What was printed and could not be written is an error."""
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, *unbuffered, "-m", "nextstrain_batch", "version", "--verbose"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert re.match(r"nextstrain: error: .* output,? cannot be written: No space", ended.stderr)
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.count("error:") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_below_the_errors_leaves_the_exit_code():
+    """Where nothing can be said, the exit code still tells."""
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "nextstrain_batch", "build"],
+            stdout=subprocess.DEVNULL, stderr=full, timeout=60, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 2
+
+
+def test_a_full_disk_is_told_with_the_file_where_that_is_known():
+    """No traceback, and nobody is told to look at a file that is not the one."""
+    code, message = ending(OSError(errno.ENOSPC, "No space left on device", "/there/file"))
+    assert (code, message.splitlines()[0]) == (
+        1,
+        "nextstrain: error: /there/file cannot be written: No space left on device.",
+    )
+    code, message = ending(OSError(errno.ENOSPC, "No space left on device"))
+    assert (code, message.splitlines()[0]) == (
+        1,
+        "nextstrain: error: A file, or the output, cannot be written: No space left on device.",
+    )
 
 
 @pytest.mark.parametrize("words", [["version", "--verbose"], ["build", "--help"]])

@@ -1,5 +1,6 @@
 """What the user sees."""
 
+import errno
 import io
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -35,6 +36,19 @@ def test_log_lines_carry_their_time():
     ui.log("hello", datetime(2026, 11, 23, 4, 5, 6, 789000, tzinfo=UTC))
     ui.log("bye")
     assert out.getvalue() == "[batch] [2026-11-23T05:05:06+01:00] hello\n[batch] bye\n"
+
+
+class Full(io.StringIO):
+    def flush(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_below_the_output():
+    """What cannot be written is an error that says which stream, and why."""
+    with pytest.raises(UserError, match="standard output cannot be written: No space left"):
+        Ui(Full(), io.StringIO()).say("hello")
+    with pytest.raises(UserError, match="standard error cannot be written: No space left"):
+        Ui(io.StringIO(), Full()).warn("hello")
 
 
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

@@ -15,7 +15,7 @@ from nextstrain_batch.errors import AccessDeniedError, CredentialsError, Unreach
 from nextstrain_batch.events import LogLine, Notice, StateChange
 from nextstrain_batch.job import UnknownJobError
 from nextstrain_batch.logs import JobLogs
-from nextstrain_batch.watch import FASTEST, SLOWEST, follow
+from nextstrain_batch.watch import FASTEST, SLOWEST, follow, leading_back
 
 REATTACH = "nextstrain build --aws-batch --attach job-1 zika"
 
@@ -241,6 +241,18 @@ def test_a_denial_keeps_its_action():
         list(watching(batch))
     assert raised.value.action == "batch:DescribeJobs"
     assert REATTACH in str(raised.value)
+
+
+def test_the_command_is_added_once():
+    """Whoever watches, and whoever calls that, may both see to it."""
+    with (
+        pytest.raises(UnreachableError) as raised,
+        leading_back(REATTACH, "Nothing is lost."),
+        leading_back(REATTACH),
+    ):
+        raise UnreachableError("No network.")
+    assert str(raised.value).count(REATTACH) == 1
+    assert "The job itself is not affected." in str(raised.value)
 
 
 def test_trouble_with_the_log_alone_does_not_end_the_watching():

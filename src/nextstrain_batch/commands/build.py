@@ -131,6 +131,7 @@ def _launch(
         run = _send(batch, pathogen, options, report)
 
     from nextstrain_batch.runtimes.aws_batch import launching
+    from nextstrain_batch.watch import leading_back
 
     interrupts = launching.interrupts_of(
         batch, lambda: launched.job_id, detach_on_interrupt=options.detach_on_interrupt
@@ -138,7 +139,9 @@ def _launch(
     with interrupts.installed():
         with interrupts.submitting():
             launched = launching.launch(batch, run, options.environment, pathogen.directory)
-        report.launched(launched, attach_command(batch, launched.job_id, options.directory))
+        again = attach_command(batch, launched.job_id, options.directory)
+        with leading_back(again):
+            report.launched(launched, again)
         return launched, _watch(batch, launched, interrupts, options, report)
 
 
@@ -182,9 +185,10 @@ def _watch(
     """Watch the job to its end; return the exit code where it is left before."""
     from nextstrain_batch.interrupts import Detach, StopWaiting, saying
     from nextstrain_batch.runtimes.aws_batch.context import attach_command, goes_on
+    from nextstrain_batch.watch import leading_back
 
     again = attach_command(batch, launched.job_id, options.directory)
-    with saying(goes_on(batch, launched.job_id, options.directory)):
+    with leading_back(again), saying(goes_on(batch, launched.job_id, options.directory)):
         if options.detach and interrupts.asked:
             raise KeyboardInterrupt
         if options.detach:

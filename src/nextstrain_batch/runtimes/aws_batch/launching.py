@@ -17,7 +17,6 @@ from nextstrain_batch.config import BucketUrl
 from nextstrain_batch.errors import (
     AccessDeniedError,
     JobError,
-    LocalFilesError,
     MissingObjectError,
     UserError,
 )
@@ -122,16 +121,23 @@ def _submitted(batch: Batch, run: Run, environment: Mapping[str, str | None]) ->
 
 
 def _keep_job_id(batch: Batch, run: Run, job_id: str, directory: Path) -> None:
-    """Write the run down again, now that it has a job."""
+    """Write the run down again, now that it has a job.
+
+    Where that fails it is said, and the job is watched all the same: it is found by its run's id,
+    too.
+    """
     again = attach_command(batch, job_id, directory)
+    notes: tuple[Callable[[], None], ...] = (
+        lambda: _note(batch, run, directory),  # First, as it is quick.
+        lambda: runs.write_record(run, batch.bucket.at_once),
+    )
     with leading_back(again), saying(goes_on(batch, job_id, directory)):
-        try:
-            runs.write_record(run, batch.bucket.at_once)
-        finally:
+        for note in notes:
             try:
-                _note(batch, run, directory)
-            except LocalFilesError as error:
-                batch.ui.warn(f"{error} The job does not need that; its id is {job_id}.")
+                note()
+            except UserError as error:
+                why = str(error).partition("\n")[0]
+                batch.ui.warn(f"{why} The job does not need that; its id is {job_id}.")
 
 
 def _request(batch: Batch, run: Run) -> JobRequest:
