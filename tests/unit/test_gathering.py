@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -133,6 +134,17 @@ def test_a_job_that_cannot_be_is_told_before_much_is_sent(batch, big, answers, w
     """Who has misspelt the queue does not wait for gigabytes to learn it."""
     batch.aws.batch = FakeBatch(answers=answers)
     with pytest.raises(JobError, match=words):
+        gather(batch, find(big), ())
+    assert not batch.bucket.objects
+
+
+def test_it_is_told_too_where_a_dry_run_has_read_the_files(batch, big):
+    """What was read before is to be sent all the same."""
+    batch.aws.batch = FakeBatch(answers=NO_QUEUE)
+    (big / "big").write_bytes(random.Random(1).randbytes(MUCH))
+    os.utime(big / "big", ns=(0, 0))  # Long ago, so that what was read of it is believed.
+    gather(batch, find(big), (), dry_run=True)
+    with pytest.raises(JobError, match="no job queue queue"):
         gather(batch, find(big), ())
     assert not batch.bucket.objects
 

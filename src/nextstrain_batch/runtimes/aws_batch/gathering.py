@@ -87,6 +87,9 @@ def gather(
             expecting=lambda size: _check_job(batch, size),
         )
     batch.state.keep_stat_cache(root, cache)
+    if not dry_run:
+        # Again, as what is to be sent need not have been read: a dry run before has.
+        _check_job(batch, sum(pack.size for pack in planned.new))
     return Gathered(planned, tuple(skip.left_out), tuple(skip.unmatched()))
 
 
