@@ -27,8 +27,8 @@ INTRODUCTION = """\
 Each line is a case of the conformance suite: something that AWS documents or is known to do, run
 against the [embedded AWS](../explanation/sandbox.md) and against [moto](https://docs.getmoto.org),
 on which it is built, as it comes ({version}). A dash is for what moto could not be asked here: it
-runs jobs in containers, and this was written on a computer without a container engine; and it has
-no clock that can be moved on.
+runs jobs in containers, for which there was no container engine; and it has no clock that can be
+moved on.
 """
 
 YES, NO, CANNOT = "yes", "no", "–"

@@ -41,11 +41,11 @@ kill-agent and reclaim-host strike once. For example:
 
     nextstrain sandbox fault add throttle --api DescribeJobs --times 3
 
-    nextstrain sandbox fault add cut --api GetObject --key '*/packs/*' --times 1
+    nextstrain sandbox fault add cut --api GetObject --key '*packs/*' --times 1
 
     nextstrain sandbox fault add reclaim-host --seconds 5
 
-`docs/how-to/break-things.md` shows every kind in use.
+`docs/how-to/break-things.md` shows most kinds in use.
 """
 
 
