@@ -13,7 +13,7 @@ import os
 import posixpath
 from bisect import bisect_left
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
 from nextstrain_batch.pathogen import download_filter
@@ -59,16 +59,15 @@ class Wanted:
         return self._chosen(f"{path}/" if entry and entry.kind == "directory" else path)
 
     def output(self) -> Manifest:
-        """Return what the job left, with a mark of each output that would come in part only.
+        """Return what the job left, with a mark of each output that has to be made again.
 
-        It is a directory of which some files are wanted and some are not. No note is true of
-        that; the mark has Snakemake make it again.
+        No note is true of what is then here: see ``_is_torn``.
         """
         notes = (path for path in self._entries if "/metadata/" in path and _is_note(path))
         marks: dict[str, Entry] = {}
         for path in notes:
             name = self._name_of(path)
-            if name and self._comes(name) == "part":
+            if name and self._is_torn(name):
                 marks |= self._mark(path)
         if not marks:
             return self._output
@@ -92,9 +91,9 @@ class Wanted:
         if "://" in key:
             return True  # The output is in a storage of its own, and needs not to be brought.
         name = self._name_of(path)
-        comes = self._comes(name) if name else "nothing"
-        if comes == "part":
+        if name and self._is_torn(name):
             return "/incomplete/" in path
+        comes = self._comes(name) if name else "nothing"
         # Of a file that is not here, a note tells nothing false. And without it Snakemake would
         # not look at the notes of what the same rule has made besides.
         return comes == "all" or not (name and os.path.lexists(self._root / name))
@@ -141,6 +140,28 @@ class Wanted:
             return "all"
         return "part" if chosen else "nothing"
 
+    def _is_torn(self, name: str) -> bool:
+        """Tell whether what will be here of an output was not made together.
+
+        Either it is a directory of which a part comes. Or an older one stays, while there comes
+        what the job may have made of the new one: with the old parameters given again, Snakemake
+        would take both for what belongs together.
+        """
+        comes = self._comes(name)
+        if comes == "nothing":
+            stays = name in self._entries and os.path.lexists(self._root / name)
+            return stays and self._some_comes
+        return comes == "part"
+
+    @cached_property
+    def _some_comes(self) -> bool:
+        """Whether any file is wanted that the job has made or changed, besides Snakemake's own."""
+        return any(
+            self._is_changed(entry) and STATE not in entry.path.split("/")
+            for entry in self._output.entries
+            if self._chosen(entry.path)
+        )
+
     def _below(self, directory: str) -> Iterator[Entry]:
         prefix = encoded(directory) + b"/"
         for position in range(bisect_left(self._names, prefix), len(self._names)):
@@ -153,10 +174,13 @@ class Wanted:
         return is_file and self._base.get(entry.path) != entry
 
     def _mark(self, note: str) -> dict[str, Entry]:
-        """Return an empty mark beside a note, with the directories that it lies in."""
+        """Return the mark that goes with a note, with the directories that it lies in.
+
+        It is the one that is here already, or an empty one.
+        """
         path = note.replace(f"{STATE}/metadata/", f"{STATE}/incomplete/", 1)
         mtime = self._entries[note].mtime_ns
-        made = {path: Entry(path, "file", 0o664, mtime)}
+        made = {path: self._base.get(path) or Entry(path, "file", 0o664, mtime)}
         while path := path.rpartition("/")[0]:
             made[path] = Entry(path, "directory", 0o775, mtime)
         return {name: entry for name, entry in made.items() if name not in self._entries}

@@ -79,6 +79,21 @@ def test_a_note_comes_exactly_with_its_output(build, download):
     assert (build.here("sub/b"), build.here(name_of("sub/b"))) == ("old", "old")
 
 
+@pytest.mark.parametrize("download", [["a"], ["!sub/"]])
+def test_an_older_output_beside_newer_ones_is_marked(build, download):
+    """Else Snakemake would believe that the new one was made of it, were all as it was before."""
+    build.end(*download)
+    assert build.here(name_of("sub/b", "incomplete")) == ""
+    assert build.here(name_of("a", "incomplete")) is None
+
+
+def test_older_outputs_stay_as_good_where_nothing_newer_comes(build):
+    """What is here was made together then; Snakemake's own log is no result."""
+    build.end("nomatch.txt", ".snakemake/log/x")
+    assert build.here(name_of("a", "incomplete")) is None
+    assert build.here(name_of("sub/b", "incomplete")) is None
+
+
 def test_an_exclusion_takes_away_what_it_names_and_nothing_else(build):
     """Hidden files and Snakemake's logs come where only something else is excluded."""
     build.end("!nomatch.txt")
@@ -175,7 +190,8 @@ MARK = name_of("out", "incomplete")
     [
         (["out/"], {"new"}, "new", None),
         (["!a"], {"new"}, "new", None),
-        (["a"], {"old"}, "old", None),
+        (["a"], {"old"}, "old", ""),
+        ([".snakemake/log/x"], {"old"}, "old", None),
         (["out/x"], {"new", "old"}, "old", ""),
         (["!out/x"], {"new", "old"}, "old", ""),
     ],
