@@ -28,7 +28,7 @@ from nextstrain_batch.snapshot import StatCache, link_target
 from nextstrain_batch.store.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from nextstrain_batch.store.manifest import Entry, Manifest
@@ -42,6 +42,15 @@ _LONGEST_NAME = 255
 def _is_snakemakes(path: str) -> bool:
     """Tell whether a file is one of Snakemake's own records, which no person edits."""
     return ".snakemake" in path.split("/")[:-1]
+
+
+def _looks_edited(status: os.stat_result, entry: Entry, until_ns: int) -> bool:
+    """Tell whether a file seems to have been changed since it was as *entry* says, by *until_ns*.
+
+    What was changed later shows to Snakemake by itself.
+    """
+    is_as_sent = (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns)
+    return stat.S_ISREG(status.st_mode) and not is_as_sent and status.st_mtime_ns <= until_ns
 
 
 def _is_mark(path: str) -> bool:
@@ -103,6 +112,9 @@ class Downloaded:
     """Paths of files and symlinks that the build deleted and that are still here."""
     passed_over: int = 0
     """How many new or changed files were not wanted."""
+    unused_edits: tuple[str, ...] = ()
+    """Paths of files that were edited here after they were sent, that the build left as they had
+    been, and that by their times look older than what it made."""
 
 
 def download(
@@ -162,6 +174,7 @@ def download(
         unchanged=work.unchanged,
         kept=tuple(sorted(work.kept)),
         deleted_by_build=tuple(path for path in gone if not _is_mark(path)),
+        unused_edits=tuple(work.unused_edits()),
     )
 
 
@@ -221,9 +234,8 @@ class _Download:
 
     def _is_here(self, entry: Entry) -> bool:
         """Tell whether what is at an entry's path, whose parents are real, is like the entry."""
-        try:
-            status = os.lstat(self._root / entry.path)
-        except OSError:
+        status = self._status(entry.path)
+        if status is None:
             return False
         if entry.kind == "symlink":
             return stat.S_ISLNK(status.st_mode) and self._points_at(entry)
@@ -253,6 +265,30 @@ class _Download:
         except PathogenError:
             return False
 
+    def unused_edits(self) -> Iterator[str]:
+        """Yield the paths of edits that the build knows nothing of, and that look as if it did.
+
+        Only where this computer has read the file before: nothing else is read just for this.
+        """
+        results = (path for path in self.written if not _is_snakemakes(path))
+        newest = max((self._output[path].mtime_ns for path in results), default=None)
+        if newest is None:
+            return
+        for path, entry in self.base.items():
+            if entry.kind != "file" or self._output.get(path) != entry:
+                continue
+            status = self._status(path)
+            if status is None or not _looks_edited(status, entry, newest):
+                continue
+            if self._cache.knows(path) and not self._is_here(entry):
+                yield path
+
+    def _status(self, path: str) -> os.stat_result | None:
+        try:
+            return os.lstat(self._root / path)
+        except OSError:
+            return None
+
     def local_pieces(self) -> dict[str, LocalPiece]:
         """Return pieces of files that are here as they were sent; the cache tells, unread."""
         needed = {chunk.digest for entry in self.to_fetch for chunk in entry.chunks}
@@ -264,11 +300,10 @@ class _Download:
 
     def _status_if_known(self, entry: Entry) -> os.stat_result | None:
         """Return the status of a file if that tells that it holds what *entry* says."""
-        try:
-            status = os.lstat(self._root / entry.path)
-        except OSError:
+        status = self._status(entry.path)
+        if status is None or self._cache.chunks(entry.path, status) != entry.chunks:
             return None
-        return status if self._cache.chunks(entry.path, status) == entry.chunks else None
+        return status
 
     # --- what is done
 
@@ -323,11 +358,10 @@ class _Download:
         before = self.base.get(entry.path)
         if before is None or before.kind != "file" or before.mode != entry.mode:
             return entry.mode
-        try:
-            status = os.lstat(self._root / entry.path)
-        except OSError:
+        status = self._status(entry.path)
+        if status is None or not stat.S_ISREG(status.st_mode):
             return entry.mode
-        return stat.S_IMODE(status.st_mode) & 0o777 if stat.S_ISREG(status.st_mode) else entry.mode
+        return stat.S_IMODE(status.st_mode) & 0o777
 
     def _make_way(self, path: str) -> None:
         """Move what is at *path* beside unless it was sent, or a build or Snakemake made it."""

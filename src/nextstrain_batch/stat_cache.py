@@ -72,6 +72,10 @@ class StatCache:
             return None
         return tuple(map(Chunk, digests, sizes))
 
+    def knows(self, path: str) -> bool:
+        """Tell whether anything is known of the file at *path*, be it as it is now or was."""
+        return path in self._rows
+
     def record(
         self, path: str, status: os.stat_result, chunks: tuple[Chunk, ...], read_ns: int
     ) -> None:

@@ -70,6 +70,40 @@ def test_a_changed_parameter_reruns_its_rule(nextstrain, pathogen, ignored):
     assert not re.search(r"\] sorting$", build.stdout, re.MULTILINE)
 
 
+def test_a_part_of_the_results_is_not_taken_for_all(nextstrain, pathogen):
+    """A result that came without what it was made of is made again once the parameter is old."""
+    snakefile = pathogen / "Snakefile"
+    ascending = snakefile.read_text()
+    descending = ascending.replace("sort {input}", "sort -r {input}")
+    count = 'shell: "(head -n 1 {input}) > {output}"'
+    ascending, descending = (
+        re.sub(r'shell: "\(printf.*', count, text) for text in (ascending, descending)
+    )
+    for text, options in (
+        (ascending, ()),
+        (descending, ("--download", "results/count.txt")),
+        (ascending, ()),
+    ):
+        snakefile.write_text(text)
+        build = nextstrain(*SANDBOX, *options, pathogen)
+        assert build.returncode == 0, build.stdout + build.stderr
+        first = "ada" if text == ascending else "grace"
+        assert (pathogen / "results" / "count.txt").read_text() == f"{first}\n"
+    assert (pathogen / "results" / "sorted.txt").read_text() == "ada\nbarbara\ngrace\n"
+
+
+def test_an_input_edited_while_the_job_runs_is_named(nextstrain, pathogen):
+    """Results that do not know of an edit are newer than it, and nothing else would tell."""
+    names = pathogen / "data" / "names.txt"
+    os.utime(names, ns=(0, 10**18))
+    script = "wc -l < data/names.txt; echo ready; sleep 2; echo made > late"
+    terminal = nextstrain.in_terminal(*SANDBOX, "--exec", "sh", pathogen, "-c", script)
+    terminal.expect(r"\] ready")
+    names.write_text("ada\n")
+    terminal.expect(pexpect.EOF)
+    assert "1 file edited here while the job ran" in terminal.before
+
+
 def test_a_failed_build_brings_results_and_its_exit_code(nextstrain, pathogen):
     """A build that fails still brings back what it made, and ends with its own exit code."""
     build = nextstrain(

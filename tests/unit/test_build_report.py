@@ -154,6 +154,15 @@ def test_results_are_summed_up():
     assert "The build deleted 1 file that stays here:\n  old\n" in text
 
 
+def test_edits_that_the_results_do_not_know_of_are_named():
+    """They are warned of, as nothing else tells that they were not used."""
+    told = Told()
+    done = Downloaded(("results/tree",), 0, (), (), unused_edits=("data/in",))
+    told.report.brought_back(done, ZIKA)
+    assert "warning: 1 file edited here while the job ran" in told.err.getvalue()
+    assert told.out.getvalue().endswith("\n  data/in\n")
+
+
 def test_names_that_no_terminal_should_get_are_escaped():
     """A file's name cannot move the cursor, or look like two."""
     told = Told()

@@ -217,6 +217,46 @@ def test_only_what_is_wanted_comes(run):
     assert (run.user / "data/in").read_text() == "in"
 
 
+@pytest.fixture
+def edited(run):
+    """An input, old enough to be known, was edited before the job made a result."""
+    os.utime(run.user / "data/in", ns=(10**18, 10**18))
+    run.begin()
+    write(run.user, {"data/in": "on"})
+    write(run.job, {"results/tree": "tree"})
+    return run
+
+
+def test_an_edit_that_the_results_do_not_know_of_is_told(edited):
+    """A result that is newer than an edit looks as if it had been made of it."""
+    done = edited.end()
+    assert done.unused_edits == ("data/in",)
+    assert (edited.user / "data/in").read_text() == "on"
+
+
+def test_edits_that_show_by_themselves_are_not_told(edited):
+    """A file touched but not changed, or edited after the results were made, needs no word."""
+    later = (edited.job / "results/tree").stat().st_mtime_ns + 1
+    os.utime(edited.user / "data/in", ns=(later, later))
+    assert edited.end().unused_edits == ()
+    write(edited.user, {"data/in": "in"})
+    write(edited.job, {"results/tree": "newer"})
+    assert edited.end().unused_edits == ()
+
+
+def test_only_edits_of_what_the_build_used_are_told(edited):
+    """Not one that is kept beside a result, nor any where nothing came."""
+    assert edited.end(wanted=lambda _path: False).unused_edits == ()
+    write(edited.job, {"data/in": "by the build"})
+    done = edited.end()
+    assert (done.kept, done.unused_edits) == ((("data/in", "data/in.before-run"),), ())
+
+
+def test_nothing_is_read_to_find_edits_on_another_computer(edited):
+    """Where this computer knows nothing of a file it cannot tell, and does not read it to."""
+    assert edited.end(cache=StatCache()).unused_edits == ()
+
+
 def test_nothing_is_deleted(run):
     """What the build deleted is told, and stays, if it is wanted and still here."""
     for path in ("Snakefile", "data/in", "data/big"):

@@ -135,6 +135,13 @@ class Report:
                 f"{printable(path)} was edited here meanwhile, or never sent: it is kept as"
                 f" {printable(kept)}"
             )
+        if edits := downloaded.unused_edits:
+            self.ui.warn(
+                f"{counted(len(edits), 'file')} edited here while the job ran: the results do not"
+                " know of it, and are newer, so that Snakemake may not make them again. To have it"
+                " do so, touch:"
+            )
+            self._list(edits)
         if deleted := downloaded.deleted_by_build:
             stay = "stays" if len(deleted) == 1 else "stay"
             self.ui.say(f"The build deleted {counted(len(deleted), 'file')} that {stay} here:")
