@@ -68,6 +68,25 @@ def test_what_is_left_out_and_what_matches_nothing(batch, repository):
     assert gathered.unmatched == ("*.bam",)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_obstacles_are_told_together(batch, repository, dry_run):
+    """Whoever has many links that lead out learns of all of them at once, before any is sent."""
+    os.mkfifo(repository / "a-pipe")
+    for number in range(2, 13):
+        (repository / f"link{number:02}").symlink_to("/elsewhere")
+    with pytest.raises(PathogenError) as caught:
+        gather(batch, find(repository), (), dry_run=dry_run)
+    text = str(caught.value)
+    assert "\n  'a-pipe' is a named pipe, which cannot be sent.\n" in text
+    assert "\n  The symlink 'link10' leads out of the build directory, to '/elsewhere'.\n" in text
+    assert "\n  … and 2 more\n" in text
+    assert not batch.bucket.objects
+    for number in range(2, 13):
+        (repository / f"link{number:02}").unlink()
+    with pytest.raises(PathogenError, match=r"^'a-pipe' is a named pipe.*\n\n"):
+        gather(batch, find(repository), (), dry_run=dry_run)
+
+
 def test_leftovers_of_downloads(batch, tmp_path):
     """They are shown in a dry run, never sent, and removed once no download can be at work."""
     name = f"{TEMPORARY_PREFIX}1a-0"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nextstrain_batch import snakemake, unfinished
+from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.pathogen import UNFINISHED, LeftOut, UploadFilter, check_travels
 from nextstrain_batch.quantities import counted, shown_bytes
 from nextstrain_batch.runtimes.aws_batch.context import now
@@ -30,6 +31,10 @@ MUCH = 64 * 1024 * 1024
 
 For less, a look at the job queue first would take longer than it could save.
 """
+
+
+NAMED = 10
+"""Things that cannot be sent, and are named in an error; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +71,24 @@ def gather(
     root, bucket = pathogen.root, batch.bucket
     cache = batch.state.stat_cache(root)
     skip = UploadFilter(root, exclude)
+    obstacles = _Obstacles()
+
+    def begin(size: int) -> None:
+        obstacles.refuse()
+        _check_job(batch, size)
+
     with batch.ui.progress() as progress:
 
         def read(sink: Sink | None) -> Snapshot:
-            found = skip.travelling(walk(root, skip))
+            found = skip.travelling(walk(root, skip, problem=obstacles.add))
             check_travels(pathogen, found, skip.left_out)
             if not dry_run:
                 _clear(root, skip.left_out, clock(), batch.ui)
             for warning in _missing(pathogen, found, program):
                 batch.ui.warn(warning)
-            return take(root, found, cache, sink=sink, progress=progress)
+            taken = take(root, found, cache, sink=sink, progress=progress, problem=obstacles.add)
+            obstacles.refuse()
+            return taken
 
         planned = read_and_plan(
             read,
@@ -84,13 +97,43 @@ def gather(
             now=clock,
             ahead=not dry_run,
             progress=progress,
-            expecting=lambda size: _check_job(batch, size),
+            expecting=begin,
         )
     batch.state.keep_stat_cache(root, cache)
     if not dry_run:
         # Again, as what is to be sent need not have been read: a dry run before has.
         _check_job(batch, sum(pack.size for pack in planned.new))
     return Gathered(planned, tuple(skip.left_out), tuple(skip.unmatched()))
+
+
+class _Obstacles:
+    """What cannot be sent: told together, as far as it shows before files are read and sent."""
+
+    def __init__(self) -> None:
+        self._found: list[PathogenError] = []
+        self._is_late = False
+
+    def add(self, problem: PathogenError) -> None:
+        """Keep *problem*, or raise it if ``refuse`` was called before."""
+        if self._is_late:
+            raise problem
+        self._found.append(problem)
+
+    def refuse(self) -> None:
+        """Raise ``PathogenError`` if anything was found."""
+        self._is_late = True
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            lines = [f"  {str(each).splitlines()[0]}" for each in self._found[:NAMED]]
+            if (rest := len(self._found) - NAMED) > 0:
+                lines.append(f"  … and {rest:,} more")
+            listed = "\n".join(lines)
+            raise PathogenError(
+                f"The build directory cannot be sent as it is:\n\n{listed}\n\n"
+                "Mend or remove them, or leave them out with --exclude-from-upload or a"
+                " .nextstrainignore."
+            )
 
 
 def _clear(root: Path, left_out: Sequence[LeftOut], moment: datetime, ui: Ui) -> None:
