@@ -179,9 +179,16 @@ def _pattern(text: str) -> str:
 
 
 def _excluding(text: str) -> str:
+    from nextstrain_batch import globs
+
+    if globs.is_negated(text):
+        raise ValueError(
+            f"{text!r} says 'not' once more than the option does: leave its ! out, or name what is"
+            " to come back with --download"
+        )
+    pattern = _pattern(text)
     # What begins with a bracket would become the wildcard !(…).
-    bracket = "\\" if text.startswith("(") else ""
-    return _pattern(f"!{bracket}{text}").removeprefix("!")
+    return f"\\{pattern}" if pattern.startswith("(") else pattern
 
 
 def _add_files(group: Group) -> None:
