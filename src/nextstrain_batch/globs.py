@@ -73,8 +73,9 @@ def checked(pattern: str) -> str:
     from wcmatch._wcparse import PatternLimitException  # It is nowhere else.
 
     rest = _relative(pattern.removeprefix("!") if is_negated(pattern) else pattern)
-    if not rest:
+    if not rest.strip("/"):
         raise ValueError(f"{pattern!r} names no file")
+    _check_place(pattern, rest)
     if is_negated(rest):
         raise ValueError(f"{pattern!r} says 'not' twice")
     if "\0" in rest or (wrong := _unclosed(rest)):
@@ -90,6 +91,25 @@ def checked(pattern: str) -> str:
             f"{pattern!r} stands for more than {MANY:,} patterns; write * or [0-9] for numbers"
         ) from None
     return pattern
+
+
+def _check_place(pattern: str, rest: str) -> None:
+    """Raise ``ValueError`` where *rest*, a pattern without negation, can match no path of ours."""
+    if rest.startswith("/"):
+        negation = "!" if is_negated(pattern) else ""
+        below = negation + rest.lstrip("/")
+        # What has no slash is sought at any depth, and only one at its end keeps it to the root.
+        anywhere = f" for a directory there, {below!r} for that name at any depth"
+        instead = repr(below) if "/" in below else repr(f"{below}/") + anywhere
+        raise ValueError(
+            f"{pattern!r} begins with a slash, but patterns are relative to the pathogen's root:"
+            f" write {instead}, or of a path on this computer what follows the root"
+        )
+    if dots := {".", ".."}.intersection(rest.split("/")):
+        raise ValueError(
+            f"{pattern!r} has the part {max(dots)!r}, but patterns are relative to the pathogen's"
+            " root: write the path from there on"
+        )
 
 
 def _reaching(patterns: Sequence[str], deep: Sequence[str]) -> Callable[[str], bool]:

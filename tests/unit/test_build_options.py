@@ -90,6 +90,8 @@ def test_what_to_download(words, download):
         ["--exclude-from-upload", ""], ["--exclude-from-upload=!"], ["--download", "results/["],
         ["--download", "data/{1..20000}.fasta"], ["--exclude-from-download", "{a"],
         ["--exclude-from-download", "!a"], ["--exclude-from-download", ""],
+        ["--exclude-from-upload", "../a"], ["--download", "/a/*"],
+        ["--exclude-from-download", "/a"],
     ],
 )  # fmt: skip
 def test_patterns_that_cannot_be_meant(words, capsys):

@@ -155,6 +155,7 @@ def test_what_can_be_meant(pattern):
     ("pattern", "why"),
     [
         ("", "names no file"), ("!", "names no file"), ("./", "names no file"),
+        ("/", "names no file"), ("!//", "names no file"),
         ("!!a", "twice"), ("[", "without its end"), ("{a,b", "without its end"),
         ("@(a|b", "without its end"), ("a\\", "without its end"), ("a\0", "NUL"),
         ("data/{1..20000}", "more than 10,000"), ("{1..200}{1..200}", "more than 10,000"),
@@ -164,6 +165,37 @@ def test_what_cannot_be_meant(pattern, why):
     """A pattern that is not whole, or stands for too many, is refused with the reason."""
     with pytest.raises(ValueError, match=why):
         checked(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "instead"),
+    [
+        ("/auspice/*", "write 'auspice/*', or"),
+        ("!//auspice/", "write '!auspice/', or"),
+        ("/out", "write 'out/' for a directory there, 'out' for that name at any depth, or"),
+        ("/home/ada/zika/out", "what follows the root"),
+        ("../x", "the part '..'"), ("a/../x", "the part '..'"), ("!a/..", "the part '..'"),
+        ("./..", "the part '..'"), (".", "the part '.'"), ("a/./b", "the part '.'"),
+    ],
+)  # fmt: skip
+def test_what_lies_outside(pattern, instead):
+    """What can match nothing below the root is refused, with what to write instead."""
+    with pytest.raises(ValueError, match="relative to the pathogen's root") as raised:
+        checked(pattern)
+    assert instead in str(raised.value)
+
+
+def test_what_is_written_instead_is_right():
+    """A slash at the end keeps a directory to the root; without any, a name is at any depth."""
+    assert matcher([checked("out/")])("out/x")
+    assert not matcher([checked("out/")])("deep/out/x")
+    assert matcher([checked("out")])("deep/out/x")
+
+
+@pytest.mark.parametrize("pattern", ["./a", "a..b", "..a/b.", "a//b", "...", "**/.x", "./!(a)"])
+def test_dots_and_slashes_that_can_be_meant(pattern):
+    """Dots within a name, and ./ at the beginning, are taken."""
+    assert checked(pattern) == pattern
 
 
 def test_many_patterns_in_one():

@@ -31,8 +31,8 @@ With --sandbox the same happens on an embedded AWS on this computer, without an 
 """
 
 _GLOBS = (
-    "Quote the pattern; *, **, {a,b}, [ab], @(a|b) and a leading `!` for 'not' work; a directory's"
-    " name stands for all that lies in it. Repeatable."
+    "Quote the pattern, which is relative to the pathogen's root; *, **, {a,b}, [ab], @(a|b) and a"
+    " leading `!` for 'not' work; a directory's name stands for all that lies in it. Repeatable."
 )
 
 
