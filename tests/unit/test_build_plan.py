@@ -27,9 +27,9 @@ def planned(root, bucket, known=(), skip=None):
     return upload.plan(taken, bucket, known=known, now=bucket.clock)
 
 
-def told(plan, left_out=(), unmatched=()):
+def told(plan, left_out=()):
     out = io.StringIO()
-    build_plan.show(Gathered(plan, tuple(left_out), tuple(unmatched)), Ui(out, out))
+    build_plan.show(Gathered(plan, tuple(left_out)), Ui(out, out))
     return out.getvalue()
 
 
@@ -174,12 +174,6 @@ def test_empty_directories_are_not_told(tmp_path, bucket):
     text = told(plan, skip.left_out)
     assert "conda" not in text
     assert "never sent" not in text
-
-
-def test_patterns_without_a_match_are_named(tmp_path, bucket):
-    """A pattern that leaves out nothing may be mistyped, so it is named."""
-    text = told(planned(write(tmp_path, {"a": ""}), bucket), unmatched=["dta/**"])
-    assert "--exclude-from-upload dta/** matches nothing" in text
 
 
 def test_the_largest_files_are_named_again(tmp_path, bucket):

@@ -58,14 +58,36 @@ def test_a_working_directory_that_is_left_out(batch, repository, dry_run):
     assert not batch.bucket.objects
 
 
-def test_what_is_left_out_and_what_matches_nothing(batch, repository):
-    """What is gathered tells what stays here, and which patterns match nothing."""
-    patterns = ("ingest", "!*/Snakefile", "*.bam")
+def test_what_is_left_out(batch, repository):
+    """What is gathered tells what stays here."""
+    patterns = ("ingest", "!*/Snakefile")
     gathered = gather(batch, find(repository / "ingest"), patterns, dry_run=True)
     paths = {entry.path for entry in gathered.plan.snapshot.entries}
     assert paths == {MARKER, "ingest", "ingest/Snakefile"}
     assert {each.path for each in gathered.left_out} == {"ingest/big", "environment"}
-    assert gathered.unmatched == ("*.bam",)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_patterns_without_a_match_are_named(batch, repository, dry_run):
+    """A pattern that leaves out nothing may be mistyped, so it is named before anything is sent."""
+    write(repository, {"fills-packs": random.Random(1).randbytes(40_000_000)})
+    told = []
+    batch.bucket.before = lambda verb, _key: told.append((verb, batch.out.getvalue()))
+    gather(batch, find(repository), ("big", "dta/**", "!\udcff"), dry_run=dry_run)
+    ending = "matches nothing, besides what stays here anyway.\n"
+    warned = (
+        f"warning: --exclude-from-upload dta/** {ending}"
+        f"warning: --exclude-from-upload '!\\xff' {ending}"
+    )
+    assert batch.out.getvalue() == warned
+    assert {text for verb, text in told if verb == "put"} == (set() if dry_run else {warned})
+
+
+def test_what_patterns_are_relative_to_is_told_where_another_directory_is_named(batch, repository):
+    """Whoever names a directory below the root learns that patterns do not begin there."""
+    gather(batch, find(repository / "ingest"), ("big/*.bam",), dry_run=True)
+    says = f"anyway. Patterns are relative to {repository.resolve()}, not to ingest.\n"
+    assert batch.out.getvalue().endswith(says)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -134,8 +134,6 @@ def show(gathered: Gathered, ui: Ui) -> None:
     for line in grouped(found):
         ui.say(f"{shown_bytes(line.size):>12}  {_state(line):<20}  {printable(line.name)}")
     _show_left_out(plan.snapshot.root, gathered.left_out, ui)
-    for pattern in gathered.unmatched:
-        ui.warn(f"--exclude-from-upload {pattern} matches nothing, besides what stays here anyway.")
     _show_largest(found, ui)
     _sum_up(plan, found, ui)
 

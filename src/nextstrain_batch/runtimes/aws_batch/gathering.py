@@ -13,7 +13,7 @@ from nextstrain_batch.quantities import counted, shown_bytes
 from nextstrain_batch.runtimes.aws_batch.context import now
 from nextstrain_batch.snapshot import ChangedError, Sink, Snapshot, take
 from nextstrain_batch.upload import Plan, Uploaded, execute, read_and_plan
-from nextstrain_batch.walk import shown, walk
+from nextstrain_batch.walk import printable, shown, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,8 +44,6 @@ class Gathered:
     plan: Plan
     """Of sending it."""
     left_out: tuple[LeftOut, ...]
-    unmatched: tuple[str, ...] = ()
-    """The ``--exclude-from-upload`` patterns that match nothing."""
 
 
 def gather(
@@ -60,8 +58,9 @@ def gather(
     """Find out what travels, and what of it is not in the bucket yet.
 
     What has to be read for that and fills packs is sent at once, and what downloads have left here
-    that were killed is removed, unless it is a *dry_run*. Warns where the *program*, a command,
-    will not find what it begins with.
+    that were killed is removed, unless it is a *dry_run*. Warns, before anything is read, where the
+    *program*, a command, will not find what it begins with, and of a pattern to *exclude* that
+    matches nothing.
 
     Raises the bucket's errors before any file is read: it is missing, elsewhere, denied.
     ``PathogenError`` where the working directory does not travel, before anything is sent, and for
@@ -84,7 +83,8 @@ def gather(
             check_travels(pathogen, found, skip.left_out)
             if not dry_run:
                 _clear(root, skip.left_out, clock(), batch.ui)
-            for warning in _missing(pathogen, found, program):
+            unmatched = _unmatched(pathogen, skip.unmatched())
+            for warning in (*_missing(pathogen, found, program), *unmatched):
                 batch.ui.warn(warning)
             taken = take(root, found, cache, sink=sink, progress=progress, problem=obstacles.add)
             obstacles.refuse()
@@ -103,7 +103,7 @@ def gather(
     if not dry_run:
         # Again, as what is to be sent need not have been read: a dry run before has.
         _check_job(batch, sum(pack.size for pack in planned.new))
-    return Gathered(planned, tuple(skip.left_out), tuple(skip.unmatched()))
+    return Gathered(planned, tuple(skip.left_out))
 
 
 class _Obstacles:
@@ -172,6 +172,18 @@ def _missing(pathogen: Pathogen, found: Sequence[Found], program: Sequence[str])
         " the right directory? -s names a workflow elsewhere, --exec another program."
     )
     return [warning]
+
+
+def _unmatched(pathogen: Pathogen, patterns: Sequence[str]) -> list[str]:
+    """Return what to warn of: *patterns* that match nothing, which their author does not expect."""
+    where = printable(pathogen.working_directory)
+    # Who names a directory below the root easily writes what lies in it from there on.
+    root = f" Patterns are relative to {pathogen.root}, not to {where}." if where else ""
+    return [
+        f"--exclude-from-upload {printable(each)} matches nothing, besides what stays here"
+        f" anyway.{root}"
+        for each in patterns
+    ]
 
 
 def send(batch: Batch, planned: Plan) -> Uploaded:
