@@ -179,27 +179,64 @@ def test_no_results():
     told = Told()
     told.report.brought_back(None, ZIKA)
     assert "no results" in told.err.getvalue()
-    told.report.brought_back(Downloaded((), 3, (), ()), ZIKA)
-    assert "No new or changed file" in told.out.getvalue()
+    told.report.brought_back(Downloaded((), 0, (), ()), ZIKA)
+    assert told.out.getvalue() == "No new or changed file to write into /there/zika\n"
 
 
 @pytest.mark.parametrize(
-    ("download", "written", "words"),
+    ("download", "written", "passed_over", "words"),
     [
-        (("out/",), (), "None of the 3 new or changed files matches --download out/\n"),
-        (("out/",), (".snakemake/metadata/x",), "None of the 3 new or changed files matches"),
-        (("out/", "!x"), (), "matches --download out/ --exclude-from-download x\n"),
-        (("!*",), (), "--exclude-from-download * leaves out all there is: 3 new or changed files"),
-        (("a",), ("a",), "Wrote 1 file"),
-        (True, (), "No new or changed file to write"),
+        (("out/",), (), 3, "None of the 3 new or changed files matches --download out/\n"),
+        (("out/",), (".snakemake/metadata/x",), 3, "None of the 3 new or changed files matches"),
+        (("out/",), (), 1, "The only new or changed file does not match --download out/\n"),
+        (("out/", "!x"), (), 3, "matches --download out/ --exclude-from-download x\n"),
+        (("!*",), (), 3, "--exclude-from-download * leaves out all there is: 3 new or changed"),
+        (
+            ("!*",),
+            (),
+            1,
+            "--exclude-from-download * leaves out all there is: 1 new or changed file\n",
+        ),
+        (("\udcff",), (), 1, r"does not match --download '\xff'"),
+        (("a",), ("a",), 3, "Wrote 1 file"),
+        (True, (), 0, "No new or changed file to write into /there/zika\n"),
     ],
 )
-def test_patterns_that_choose_nothing(download, written, words):
+def test_patterns_that_choose_nothing(download, written, passed_over, words):
     """Where there are results and the patterns choose none of them, that is said."""
     told = Told(download=download)
-    passed_over = 0 if download is True else 3
     told.report.brought_back(Downloaded(written, 0, (), (), passed_over), ZIKA)
     assert words in told.out.getvalue()
+
+
+ALREADY = "is in /there/zika already, unchanged"
+WITHOUT_B = "--exclude-from-download b"
+ALL = "No new or changed file to write into /there/zika: all are there already"
+
+
+@pytest.mark.parametrize(
+    ("download", "passed_over", "words"),
+    [
+        (("a",), 1, f"What matches --download a {ALREADY}; 1 new or changed file does not match"),
+        (("a", "!b"), 2, f"{WITHOUT_B} {ALREADY}; 2 new or changed files do not match"),
+        (("!b",), 1, f"1 new or changed file that {WITHOUT_B} leaves out, all {ALREADY}"),
+        (("a",), 0, ALL),
+        (True, 0, ALL),
+    ],
+)
+def test_results_that_are_here_already(download, passed_over, words):
+    """Where all that is wanted is here with equal content, that is said, besides the others."""
+    told = Told(download=download)
+    told.report.brought_back(Downloaded((), 2, (), (), passed_over), ZIKA)
+    assert told.out.getvalue().endswith(f"{words}\n")
+
+
+def test_what_patterns_are_relative_to_is_told_where_another_directory_is_named():
+    """Whoever names a directory below the root learns that patterns do not begin there."""
+    told = Told(directory=Path("zika/phylo"), download=("auspice/",))
+    inside = Pathogen(ZIKA.root, ZIKA.root / "phylo")
+    told.report.brought_back(Downloaded((), 0, (), (), 2), inside)
+    assert "--download auspice/ (patterns are relative to /there/zika)\n" in told.out.getvalue()
 
 
 def test_what_looks_secret_is_named():

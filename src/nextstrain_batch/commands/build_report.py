@@ -126,7 +126,7 @@ class Report:
             return
         written = downloaded.written
         if not written or (downloaded.passed_over and all(map(_is_snakemakes, written))):
-            self.ui.stage(self._nothing(downloaded.passed_over, pathogen))
+            self.ui.stage(self._nothing(downloaded, pathogen))
         else:
             self.ui.stage(f"Wrote {counted(len(written), 'file')} into {self._shown(pathogen)}")
             self._list(written)
@@ -147,16 +147,18 @@ class Report:
             self.ui.say(f"The build deleted {counted(len(deleted), 'file')} that {stay} here:")
             self._list(deleted)
 
-    def _nothing(self, passed_over: int, pathogen: Pathogen) -> str:
+    def _nothing(self, downloaded: Downloaded, pathogen: Pathogen) -> str:
         """Say why there is no result to write."""
-        patterns = self._options.download
-        if not passed_over or isinstance(patterns, bool):
-            return f"No new or changed file to write into {self._shown(pathogen)}"
-        files = counted(passed_over, "new or changed file")
-        words = " ".join(_download_option(pattern) for pattern in patterns)
-        if all(map(is_negated, patterns)):
-            return f"{words} leaves out all there is: {files}"
-        return f"None of the {files} matches {words}"
+        patterns, others = self._options.download, downloaded.passed_over
+        where = self._shown(pathogen)
+        if not others or isinstance(patterns, bool):
+            already = ": all are there already" if downloaded.unchanged else ""
+            return f"No new or changed file to write into {where}{already}"
+        if downloaded.unchanged:
+            return _already_there(patterns, others, where)
+        # Who names a directory below the root easily writes what lies in it from there on.
+        relative = f" (patterns are relative to {where})" if pathogen.working_directory else ""
+        return _none_chosen(patterns, others) + relative
 
     def _shown(self, pathogen: Pathogen) -> str:
         """Return the root as the user would write it: as it was given, unless it lies above."""
@@ -175,7 +177,31 @@ def _is_snakemakes(path: str) -> bool:
     return ".snakemake" in path.split("/")
 
 
-def _download_option(pattern: str) -> str:
+def _none_chosen(patterns: Sequence[str], passed_over: int) -> str:
+    """Say that patterns choose none of the results."""
+    words, files = _options(patterns), counted(passed_over, "new or changed file")
+    if all(map(is_negated, patterns)):
+        return f"{words} leaves out all there is: {files}"
+    if passed_over == 1:
+        return f"The only new or changed file does not match {words}"
+    return f"None of the {files} matches {words}"
+
+
+def _already_there(patterns: Sequence[str], passed_over: int, where: str) -> str:
+    """Say that the results which patterns choose need not be written."""
+    words, files = _options(patterns), counted(passed_over, "new or changed file")
+    if all(map(is_negated, patterns)):
+        return f"But for {files} that {words} leaves out, all is in {where} already, unchanged"
+    do = "does" if passed_over == 1 else "do"
+    return f"What matches {words} is in {where} already, unchanged; {files} {do} not match"
+
+
+def _options(patterns: Sequence[str]) -> str:
+    """Return patterns as they are given on the command line."""
+    return " ".join(map(_option, patterns))
+
+
+def _option(pattern: str) -> str:
     if is_negated(pattern):
-        return f"--exclude-from-download {pattern[1:]}"
-    return f"--download {pattern}"
+        return f"--exclude-from-download {printable(pattern[1:])}"
+    return f"--download {printable(pattern)}"
