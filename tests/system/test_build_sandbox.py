@@ -101,7 +101,7 @@ def test_an_input_edited_while_the_job_runs_is_named(nextstrain, pathogen):
     terminal.expect(r"\] ready")
     names.write_text("ada\n")
     terminal.expect(pexpect.EOF)
-    assert "1 file edited here while the job ran" in terminal.before
+    assert "1 file was edited here while the job ran" in " ".join(terminal.before.split())
 
 
 def test_a_failed_build_brings_results_and_its_exit_code(nextstrain, pathogen):

@@ -159,8 +159,23 @@ def test_edits_that_the_results_do_not_know_of_are_named():
     told = Told()
     done = Downloaded(("results/tree",), 0, (), (), unused_edits=("data/in",))
     told.report.brought_back(done, ZIKA)
-    assert "warning: 1 file edited here while the job ran" in told.err.getvalue()
-    assert told.out.getvalue().endswith("\n  data/in\n")
+    assert told.err.getvalue().startswith("warning: 1 file was edited here while the job ran.")
+    assert told.err.getvalue().endswith(" touch:\n  data/in\n")
+
+
+@pytest.mark.parametrize(
+    ("count", "lines"), [(LISTED, LISTED), (LISTED + 1, LISTED + 1), (300, LISTED + 1)]
+)
+def test_many_edited_files_are_counted(count, lines):
+    """Of files that were edited here some are named, and the others counted."""
+    told = Told()
+    kept = tuple((f"{number:03}", f"{number:03}.before-run") for number in range(count))
+    told.report.brought_back(Downloaded(tuple(path for path, _ in kept), 0, kept, ()), ZIKA)
+    warned = told.err.getvalue().splitlines()
+    assert len(warned) == lines
+    assert f"{LISTED - 1:03} was edited" in warned[LISTED - 1]
+    if count > LISTED:
+        assert warned[-1].startswith(f"warning: … and {count - LISTED} more, each kept")
 
 
 def test_names_that_no_terminal_should_get_are_escaped():

@@ -130,22 +130,32 @@ class Report:
         else:
             self.ui.stage(f"Wrote {counted(len(written), 'file')} into {self._shown(pathogen)}")
             self._list(written)
-        for path, kept in downloaded.kept:
-            self.ui.warn(
-                f"{printable(path)} was edited here meanwhile, or never sent: it is kept as"
-                f" {printable(kept)}"
-            )
+        self._warn_of_kept(downloaded.kept)
         if edits := downloaded.unused_edits:
-            self.ui.warn(
-                f"{counted(len(edits), 'file')} edited here while the job ran: the results do not"
-                " know of it, and are newer, so that Snakemake may not make them again. To have it"
-                " do so, touch:"
-            )
-            self._list(edits)
+            self._warn_of_unused(edits)
         if deleted := downloaded.deleted_by_build:
             stay = "stays" if len(deleted) == 1 else "stay"
             self.ui.say(f"The build deleted {counted(len(deleted), 'file')} that {stay} here:")
             self._list(deleted)
+
+    def _warn_of_kept(self, kept: Sequence[tuple[str, str]]) -> None:
+        for path, beside in kept[:LISTED]:
+            self.ui.warn(
+                f"{printable(path)} was edited here meanwhile, or never sent: it is kept as"
+                f" {printable(beside)}"
+            )
+        if kept[LISTED:]:
+            more = len(kept) - LISTED
+            self.ui.warn(f"… and {more:,} more, each kept beside its result with the same ending")
+
+    def _warn_of_unused(self, edits: Sequence[str]) -> None:
+        were = "file was" if len(edits) == 1 else "files were"
+        names = "\n".join(_lines(edits))
+        self.ui.warn(
+            f"{len(edits):,} {were} edited here while the job ran. The results do not know of that;"
+            " as they are newer, Snakemake may take them for up to date. To have it use the edits,"
+            f" touch:\n{names}"
+        )
 
     def _nothing(self, downloaded: Downloaded, pathogen: Pathogen) -> str:
         """Say why there is no result to write."""
@@ -166,11 +176,18 @@ class Report:
         return str(given if given and pathogen.root == pathogen.directory else pathogen.root)
 
     def _list(self, paths: Sequence[str]) -> None:
-        named = ([path for path in paths if not _is_snakemakes(path)] or list(paths))[:LISTED]
-        for path in named:
-            self.ui.say(f"  {printable(path)}")
-        if len(paths) > len(named):
-            self.ui.say(f"  … and {len(paths) - len(named):,} more")
+        for line in _lines(paths):
+            self.ui.say(line)
+
+
+def _lines(paths: Sequence[str]) -> list[str]:
+    """Return lines that name some of *paths*, Snakemake's own last, and count the others."""
+    named = ([path for path in paths if not _is_snakemakes(path)] or list(paths))[:LISTED]
+    rest = len(paths) - len(named)
+    return [
+        *(f"  {printable(path)}" for path in named),
+        *([f"  … and {rest:,} more"] if rest else []),
+    ]
 
 
 def _is_snakemakes(path: str) -> bool:
