@@ -272,7 +272,7 @@ def test_detach_and_attach(nextstrain, pathogen):
 
 
 def test_attach_to_a_finished_job_elsewhere(nextstrain, pathogen, tmp_path):
-    """A directory that never sent anything gets log and results of a finished job."""
+    """A directory that never sent anything is warned of, and gets log and results of the job."""
     build = nextstrain(*SANDBOX, "--no-download", pathogen)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -281,6 +281,7 @@ def test_attach_to_a_finished_job_elsewhere(nextstrain, pathogen, tmp_path):
     assert re.search(r"\] sorting$", attached.stdout, re.MULTILINE)
     assert (elsewhere / "results" / "count.txt").read_text() == "n=3\n"
     assert not (elsewhere / "Snakefile").exists()
+    assert f"'{pathogen.name}', and its results are to come into 'elsewhere'" in attached.stderr
 
 
 def test_attach_from_another_computer(nextstrain, no_sandbox, account, pathogen, tmp_path):

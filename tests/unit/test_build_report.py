@@ -267,8 +267,34 @@ def test_what_looks_secret_is_named():
 def test_a_job_that_is_over_is_not_cancelled(is_over):
     """Whoever would cancel a job that is over is told that there was nothing to cancel."""
     told = Told(cancel=True)
-    told.report.attached(Launched(RUN, "job-1", MemoryTransport(), is_over=is_over))
+    told.report.attached(Launched(RUN, "job-1", MemoryTransport(), is_over=is_over), None)
     assert ("nothing to cancel" in told.out.getvalue()) is is_over
+
+
+@pytest.mark.parametrize(
+    ("name", "download", "is_warned"),
+    [
+        ("zika", True, False),
+        ("measles", True, True),
+        ("measles", ("a",), True),
+        ("measles", False, False),
+    ],
+)
+def test_results_of_another_pathogen_are_warned_of(name, download, is_warned):
+    """Whoever attaches with another pathogen's directory is told both, if results are to come."""
+    told = Told(download=download)
+    here = Pathogen(Path("/there", name), Path("/there", name))
+    told.report.attached(Launched(RUN, "job-1", MemoryTransport()), here)
+    says = "warning: The run is of the pathogen 'zika', and its results are to come into 'measles'"
+    assert told.err.getvalue().count(says) == int(is_warned)
+    assert bool(told.err.getvalue()) is is_warned
+
+
+def test_without_a_directory_no_pathogen_is_another():
+    """Whoever cancels without a directory has no results to come."""
+    told = Told(cancel=True)
+    told.report.attached(Launched(RUN, "job-1", MemoryTransport()), None)
+    assert told.err.getvalue() == ""
 
 
 def test_detaching_ends_with_the_command():

@@ -79,7 +79,7 @@ def run(arguments: Namespace) -> int:
         assert pathogen is not None
         return _show_plan(batch, pathogen, options, report)
     if options.attach:
-        launched, left = _attach(batch, options.attach, options, report)
+        launched, left = _attach(batch, options.attach, pathogen, options, report)
     else:
         assert pathogen is not None
         launched, left = _launch(batch, pathogen, options, report)
@@ -162,13 +162,13 @@ def _send(batch: Batch, pathogen: Pathogen, options: BuildOptions, report: Repor
 
 
 def _attach(
-    batch: Batch, name: str, options: BuildOptions, report: Report
+    batch: Batch, name: str, pathogen: Pathogen | None, options: BuildOptions, report: Report
 ) -> tuple[Launched, int | None]:
     """Take up a job that exists, and watch it; see ``_watch``."""
     from nextstrain_batch.runtimes.aws_batch import launching
 
     launched = launching.attach(batch, name)
-    report.attached(launched)
+    report.attached(launched, pathogen)
     interrupts = launching.interrupts_of(
         batch, lambda: launched.job_id, detach_on_interrupt=options.detach_on_interrupt
     )

@@ -70,14 +70,24 @@ class Report:
         if not self._options.detach:
             self.ui.say(f"To watch it from elsewhere:\n\n    {attach_command}\n")
 
-    def attached(self, launched: Launched) -> None:
-        """Say what is attached to."""
+    def attached(self, launched: Launched, pathogen: Pathogen | None) -> None:
+        """Say what is attached to, and warn where results of another pathogen are to come."""
         run = launched.run
         self.ui.stage(f"Attaching to the AWS Batch job {launched.job_id}")
         started = f"{run.created.astimezone():%Y-%m-%d %H:%M:%S}"
         self.ui.say(f"Its run is {run.id}, started {started} by {run.user} on {run.host}.")
         if self._options.cancel and launched.is_over:
             self.ui.say("The job is over already: there was nothing to cancel.")
+        if pathogen is not None and self._options.download and pathogen.name != run.pathogen:
+            self._warn_of_another(pathogen.name, run.pathogen)
+
+    def _warn_of_another(self, here: str, there: str) -> None:
+        # No error: it may be a clone under another name.
+        self.ui.warn(
+            f"The run is of the pathogen {shown(there)}, and its results are to come into"
+            f" {shown(here)}, among its files. If that is not the same pathogen under another name,"
+            " leave with Control-Z and attach with the right directory."
+        )
 
     def detached(self, attach_command: str) -> None:
         """Say that the job goes on. The last line is the command to attach."""
