@@ -190,11 +190,14 @@ def test_patterns_that_choose_nothing(nextstrain, pathogen):
 
 
 def test_no_download(nextstrain, pathogen):
-    """With --no-download the directory stays as it was."""
+    """With --no-download the directory stays as it was; the last line fetches the results."""
     before = files(pathogen)
     build = nextstrain(*SANDBOX, "--no-download", pathogen)
     assert build.returncode == 0, build.stdout + build.stderr
     assert files(pathogen) == before
+    fetched = nextstrain(*build.stdout.strip().splitlines()[-1].split()[1:])
+    assert fetched.returncode == 0, fetched.stdout + fetched.stderr
+    assert (pathogen / "results" / "count.txt").exists()
 
 
 def test_what_is_excluded_does_not_travel(nextstrain, pathogen):

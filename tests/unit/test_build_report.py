@@ -254,6 +254,17 @@ def test_what_patterns_are_relative_to_is_told_where_another_directory_is_named(
     assert "--download auspice/ (patterns are relative to /there/zika)\n" in told.out.getvalue()
 
 
+@pytest.mark.parametrize(("download", "why"), [(False, "asked"), (True, "no directory was named")])
+def test_results_that_are_left_there(download, why):
+    """Whoever has results that were not brought back learns why, and the command that does it."""
+    told = Told(download=download)
+    told.report.left_there("nextstrain build --aws-batch --attach job-1 zika")
+    assert told.out.getvalue() == (
+        f"Nothing was brought back, as {why}\nTo get the results:\n\n"
+        "    nextstrain build --aws-batch --attach job-1 zika\n"
+    )
+
+
 def test_what_looks_secret_is_named():
     """Files that stay here for their names are named, as nobody has asked for that."""
     told = Told()

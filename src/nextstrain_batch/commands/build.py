@@ -216,10 +216,10 @@ def _end(
     options: BuildOptions,
     report: Report,
 ) -> int:
-    """Bring the results of a job that is over back, and return the build's exit code."""
+    """Bring the results of a job that is over back, or say how to; return the build's exit code."""
     from nextstrain_batch.interrupts import saying
     from nextstrain_batch.runtimes.aws_batch import following
-    from nextstrain_batch.runtimes.aws_batch.context import attach_command
+    from nextstrain_batch.runtimes.aws_batch.context import attach_command, fetch_command
     from nextstrain_batch.watch import leading_back, with_reattach
 
     again = attach_command(batch, launched.job_id, options.directory)
@@ -230,4 +230,6 @@ def _end(
         if options.download and pathogen is not None:
             downloaded = following.bring_back(batch, launched, outcome, pathogen, options.download)
             report.brought_back(downloaded, pathogen)
+        elif outcome.attempts.manifests:
+            report.left_there(fetch_command(batch, launched.job_id, options.directory))
     return outcome.exit_code

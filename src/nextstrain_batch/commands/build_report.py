@@ -129,6 +129,12 @@ class Report:
         if outcome.attempts.not_stored:
             self.ui.warn(outcome.attempts.not_stored)
 
+    def left_there(self, fetch_command: str) -> None:
+        """Say that the results are still in the bucket, why, and how to get them."""
+        why = "no directory was named" if self._options.download else "asked"
+        self.ui.stage(f"Nothing was brought back, as {why}")
+        self.ui.say(f"To get the results:\n\n    {fetch_command}")
+
     def brought_back(self, downloaded: Downloaded | None, pathogen: Pathogen) -> None:
         """Say which files were written, kept and left."""
         if downloaded is None:

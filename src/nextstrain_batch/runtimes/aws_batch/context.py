@@ -84,11 +84,20 @@ class Launched:
 
 def attach_command(batch: Batch, name: str, directory: Path | None) -> str:
     """Return the command line that takes up a job again, by its id or its run's."""
-    words = ["nextstrain", "build", "--aws-batch"]
-    words += ["--sandbox"] if batch.settings.sandbox.value else []
-    words += ["--attach", name]
-    words += [str(directory)] if directory is not None else ["--no-download"]
-    return shlex.join(words)
+    where = str(directory) if directory is not None else "--no-download"
+    return shlex.join([*_attaching(batch, name), where])
+
+
+def fetch_command(batch: Batch, name: str, directory: Path | None) -> str:
+    """Return the command line that brings a job's results; without a directory, with a blank."""
+    if directory is not None:
+        return attach_command(batch, name, directory)
+    return f"{shlex.join(_attaching(batch, name))} <directory>"
+
+
+def _attaching(batch: Batch, name: str) -> list[str]:
+    sandbox = ["--sandbox"] if batch.settings.sandbox.value else []
+    return ["nextstrain", "build", "--aws-batch", *sandbox, "--attach", name]
 
 
 def goes_on(batch: Batch, job_id: str, directory: Path | None) -> str:
