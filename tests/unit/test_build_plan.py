@@ -11,7 +11,7 @@ from memory_transport import MemoryTransport
 from nextstrain_batch import upload
 from nextstrain_batch.commands import build_plan
 from nextstrain_batch.commands.build_plan import LINES, Line
-from nextstrain_batch.pathogen import LeftOut, UploadFilter
+from nextstrain_batch.pathogen import BY_PATTERN, LeftOut, UploadFilter
 from nextstrain_batch.runtimes.aws_batch.gathering import Gathered
 from nextstrain_batch.ui import Ui
 from trees import send, snap, write
@@ -64,7 +64,7 @@ def test_what_is_there_and_what_is_not(tmp_path, bucket):
     text = told(plan)
     assert "to be sent            new" in text
     assert "in the bucket         a" in text
-    assert "same as new           same" in text
+    assert "sent with another     same  (same as new)\n" in text
     assert "In all: 5 files, 17 bytes" in text
     assert "In the bucket already: 3 bytes, in 1 pack." in text
     assert "The same as what is sent with another file: 7 bytes." in text
@@ -77,6 +77,14 @@ def test_copies_of_what_is_there_are_there(tmp_path, bucket):
     tree = write(tmp_path, {"a": "old", "b": "old"})
     plan = planned(tree, bucket, [send(tree, bucket).manifest])
     assert "In all: 2 files, 6 bytes\nIn the bucket already: 6 bytes, in 1 pack.\n" in told(plan)
+
+
+def test_long_names_keep_the_columns(tmp_path, bucket):
+    """However long the name of a file with equal content is, names are below each other."""
+    tree = write(tmp_path, {"a" * 100: "content", "b": "content", "c": "other"})
+    listed = told(planned(tree, bucket)).splitlines()[1:4]
+    assert [line[36:].split()[0] for line in listed] == ["a" * 100, "b", "c"]
+    assert listed[1].endswith(f"b  (same as {'a' * 100})")
 
 
 def test_what_is_packed_anew(tmp_path, bucket):
@@ -200,3 +208,14 @@ def test_names_that_cannot_be_printed(tmp_path, bucket):
     assert r"a\nb" in text
     assert r"\xff" in text
     text.encode()
+
+
+def test_rules_that_cannot_be_printed(tmp_path, bucket):
+    """A rule's bytes that are not UTF-8 look as in the names of what it leaves out."""
+    name = os.fsdecode(b"a\xff")
+    write(tmp_path, {name: "x", "b": "y"})
+    left_out = [LeftOut(name, False, f"{BY_PATTERN}{name}"), LeftOut("b", False, "line 1: b\x1b")]
+    text = told(planned(tmp_path, bucket), left_out)
+    assert f"{BY_PATTERN}a\\xff\n" in text
+    assert "'a\\xff'\n" in text
+    assert "line 1: b\\x1b\n" in text

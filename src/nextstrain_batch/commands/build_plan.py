@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.quantities import counted, shown_bytes
-from nextstrain_batch.walk import printable, walk
+from nextstrain_batch.walk import printable, shown, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +29,8 @@ LINES = 50
 """As long the listing may get; then directories stand for what they hold."""
 
 STATE = ".snakemake/"
+
+SENT_WITH_ANOTHER = "sent with another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def show(gathered: Gathered, ui: Ui) -> None:
     found = lines(plan)
     ui.stage(f"Would send, of {plan.snapshot.root}")
     for line in grouped(found):
-        ui.say(f"{shown_bytes(line.size):>12}  {_state(line):<20}  {printable(line.name)}")
+        ui.say(f"{shown_bytes(line.size):>12}  {_state(line):<20}  {_name(line)}")
     _show_left_out(plan.snapshot.root, gathered.left_out, ui)
     _show_largest(found, ui)
     _sum_up(plan, found, ui)
@@ -194,12 +196,17 @@ def _show_left_out(root: Path, left_out: Sequence[LeftOut], ui: Ui) -> None:
         listed = [(each, text) for each, text in measured if text]
         rest = _measured(root, ordered[LISTED:])
         if listed or rest:
-            ui.say(rule)
+            ui.say(_heading(rule))
         for each, text in listed:
             slash = "/" if each.is_directory else ""
             ui.say(f"{text:>24}  {printable(each.path)}{slash}")
         if rest:
             ui.say(f"{rest:>24}  … {len(ordered) - LISTED:,} more")
+
+
+def _heading(rule: str) -> str:
+    """Return a rule with what cannot be printed as it looks in the names below it."""
+    return rule if rule.isprintable() else shown(rule)[1:-1]
 
 
 def _measured(root: Path, left_out: Iterable[LeftOut]) -> str:
@@ -232,4 +239,11 @@ def _state(line: Line) -> str:
         return "to be sent again" if line.again == line.unsent else "to be sent"
     if line.unsent:
         return f"{shown_bytes(line.unsent)} to be sent"
-    return f"same as {printable(line.same_as)}" if line.same_as else "same as others"
+    return SENT_WITH_ANOTHER if line.same_as else "sent with others"
+
+
+def _name(line: Line) -> str:
+    """Return a line's name, with that of the file that it is sent with."""
+    if _state(line) != SENT_WITH_ANOTHER:
+        return printable(line.name)
+    return f"{printable(line.name)}  (same as {printable(line.same_as)})"
