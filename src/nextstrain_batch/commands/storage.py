@@ -66,7 +66,7 @@ def _add_aws(parser: Parser) -> None:
 
 def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text!r} is not a number of days")
+        raise ValueError(f"{text!r} is not a whole number of days")
     return int(text)
 
 
