@@ -113,7 +113,8 @@ def describe(batch: BatchClient, job_id: str) -> Job:
             " (AWS_DEFAULT_REGION) or account (AWS_PROFILE); or it ended long ago: Batch forgets"
             " a finished job after some days, sometimes after one.",
             "What a finished run stored stays in the bucket until its objects expire, usually for"
-            " 30 days.",
+            " 30 days. --attach takes the run's id as well, which AWS Batch need not know:"
+            " `nextstrain storage usage` lists the runs that are there.",
         )
     )
 

@@ -75,6 +75,15 @@ def test_an_unknown_job_names_the_region():
     assert "forgets" in str(raised.value)
 
 
+def test_an_unknown_job_says_what_else_leads_to_its_run():
+    """Where Batch has forgotten a job, its run's id does as well, and a command finds that."""
+    with pytest.raises(UnknownJobError) as raised:
+        describe(FakeBatch(), "job-2")
+    step = str(raised.value).split("\n\n")[-1]
+    for words in ("30 days", "--attach takes the run's id as well", "`nextstrain storage usage`"):
+        assert words in step
+
+
 def test_many_jobs_are_asked_for_a_hundred_at_a_time():
     """DescribeJobs takes a hundred ids at most; unknown jobs are left out."""
     batch = FakeBatch(states=[(-1, detail())])
