@@ -105,7 +105,7 @@ class Downloaded:
     written: tuple[str, ...]
     """Paths of the files and symlinks that are new or other than they were, in order."""
     unchanged: int
-    """How many files and symlinks of the results were here already."""
+    """How many files and symlinks of the results were here already, besides Snakemake's own."""
     kept: tuple[tuple[str, str], ...]
     """Paths where an edited file was, and the path where it was kept."""
     deleted_by_build: tuple[str, ...]
@@ -214,7 +214,7 @@ class _Download:
         if entry.kind == "directory":
             self._examine_directory(entry)
         elif self._parents_are_real(entry.path) and self._is_here(entry) and self._refresh(entry):
-            self.unchanged += 1
+            self.unchanged += not _is_snakemakes(entry.path)
         else:
             self._need_parents(entry.path)
             (self.to_fetch if entry.kind == "file" else self.to_link).append(entry)

@@ -78,6 +78,14 @@ def test_what_is_here_already_is_not_fetched(run):
     assert seen(run.user) == before
 
 
+def test_snakemakes_records_are_no_results_that_are_here_already(run):
+    """They are not counted: whoever chose something else would take them for that."""
+    write(run.job, {".snakemake/metadata/x": "note"})
+    run.end()
+    again = run.bring_back()
+    assert (again.written, again.unchanged) == ((), 0)
+
+
 def test_a_file_that_was_only_touched(run):
     """A file with a new time or mode but the same content gets those, unfetched."""
     os.utime(run.job / "data/in", ns=(7, 7))
