@@ -53,10 +53,14 @@ def fetch(manifest, transport, root):
     return retrieved
 
 
-def bring_back(output, base, transport, root, *, wanted=lambda _path: True, cache=None, **more):
-    """Download the results of a run named ``run``."""
+def bring_back(
+    output, base, transport, root, *, wanted=lambda _path: True, run_id="run", cache=None, **more
+):
+    """Download the results of a run, which is named ``run`` unless that matters."""
     cache = StatCache() if cache is None else cache
-    return download(output, base, transport, root, wanted=wanted, run_id="run", cache=cache, **more)
+    return download(
+        output, base, transport, root, wanted=wanted, run_id=run_id, cache=cache, **more
+    )
 
 
 def seen(root, *, times=True):

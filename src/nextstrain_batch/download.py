@@ -19,8 +19,10 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING
 
+from nextstrain_batch import beside
 from nextstrain_batch.assemble import LocalPiece, assemble, holds, pieces_of
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.placing import Directories, Staging, failed, set_mode, set_time
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
 
     from nextstrain_batch.store.manifest import Entry, Manifest
     from nextstrain_batch.store.transport import Transport
-
-
-_LONGEST_NAME = 255
-"""Bytes of a file's name on any file system that people build on."""
 
 
 def _is_snakemakes(path: str) -> bool:
@@ -392,23 +390,11 @@ class _Download:
         return path in entries and self._is_here(entries[path])
 
     def _keep(self, path: str) -> None:
-        ending = f".before-{self._run_id}"
-        beside = _with_ending(path, ending)
-        number = 1
-        while os.path.lexists(self._root / beside):
-            number += 1
-            beside = _with_ending(path, f"{ending}-{number}")
-        (self._root / path).rename(self._root / beside)
+        names = (beside.name(path, self._run_id, number) for number in count(1))
+        place = next(name for name in names if not os.path.lexists(self._root / name))
+        (self._root / path).rename(self._root / place)
         with self._lock:
-            self.kept.append((path, beside))
-
-
-def _with_ending(path: str, ending: str) -> str:
-    """Append *ending* to the last name of *path*, of which some must go if it became too long."""
-    parent, slash, name = path.rpartition("/")
-    while name and len(os.fsencode(name + ending)) > _LONGEST_NAME:
-        name = name[:-1]
-    return f"{parent}{slash}{name}{ending}"
+            self.kept.append((path, place))
 
 
 def _is_directory(path: Path) -> bool:

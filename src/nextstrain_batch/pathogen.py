@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nextstrain_batch import globs
+from nextstrain_batch.beside import is_kept
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.ignore_file import IgnoreFile
 from nextstrain_batch.walk import is_temporary, never_travels, shown
@@ -82,6 +83,7 @@ def _missing(directory: Path) -> str:
 SNAKEMAKE_UP = frozenset({"metadata", "incomplete"})
 ALWAYS_OUT = "never sent: Git's, Snakemake's and Python's own files"
 UNFINISHED = "never sent: of a download that is at work, or was killed"
+KEPT = "never sent: what a download kept when results took its place"
 LOOKS_SECRET = "never sent: by its name, it may hold secrets"  # noqa: S105 - a message
 BY_PATTERN = "--exclude-from-upload "
 # And what helps here afterwards; ``storage`` holds copies of remote files.
@@ -167,9 +169,10 @@ def upload_filter(
 
     It returns the rule, for people to read, or None for what travels. Always skipped: ``.git``,
     ``.snakemake`` but for its ``metadata`` and ``incomplete``, Python's bytecode, what downloads
-    have not finished, and files that look like secrets (``holds_secrets``). Besides them, what the
-    *ignored* file says, and what the *exclude* patterns match, with all that lies in a directory
-    that they match; what a negated one matches is not skipped, wherever it lies.
+    have not finished or have kept beside results, and files that look like secrets
+    (``holds_secrets``). Besides them, what the *ignored* file says, and what the *exclude* patterns
+    match, with all that lies in a directory that they match; what a negated one matches is not
+    skipped, wherever it lies.
 
     The *ignored* file does not choose among Snakemake's ``metadata`` and ``incomplete``: it is made
     of a ``.gitignore``, which names ``.snakemake``, and without them a changed parameter would go
@@ -181,6 +184,8 @@ def upload_filter(
     def skip(path: str, is_directory: bool) -> str | None:
         if is_temporary(path):
             return UNFINISHED
+        if is_kept(path):
+            return KEPT
         if never_travels(path, is_directory, SNAKEMAKE_UP):
             return ALWAYS_OUT
         parts = path.split("/")
@@ -201,8 +206,9 @@ def download_filter(download: Sequence[str] | bool) -> Callable[[str], bool]:
     """Return a function that tells whether a path is wanted: patterns, or all, or none.
 
     A directory's path may end with a slash. Never wanted: ``.git``, ``.snakemake`` but for its
-    ``incomplete``, ``log``, ``metadata`` and ``storage``, and Python's bytecode. Which notes of
-    Snakemake's are wanted, ``wanted.Wanted`` knows better.
+    ``incomplete``, ``log``, ``metadata`` and ``storage``, Python's bytecode, and what has the name
+    of something that a download kept. Which notes of Snakemake's are wanted, ``wanted.Wanted``
+    knows better.
     """
     if isinstance(download, bool):
         matches: Callable[[str], bool] = lambda _path: download  # noqa: E731

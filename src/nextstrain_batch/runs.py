@@ -83,7 +83,8 @@ def new_id(pathogen: str, now: datetime, token: str) -> str:
     """Return an id such as ``zika-20261123T041500Z-1a2b3c4d``, which is a valid job name too.
 
     *token* is 8 random hexadecimal digits, so that two runs in one second differ. By this shape
-    the run's objects are told from other people's (``keys.is_ours``).
+    the run's objects are told from other people's (``keys.is_ours``), and what a download has kept
+    from other files (``beside.is_kept``).
     """
     ending = f"-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{token}"
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", pathogen).strip("-_") or "build"

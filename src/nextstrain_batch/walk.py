@@ -11,6 +11,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from nextstrain_batch.beside import is_kept
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.store.paths import encoded
 
@@ -36,10 +37,10 @@ def never_travels(path: str, is_directory: bool, of_snakemake: Container[str]) -
     """Tell whether something travels in neither direction: Git's, Python's and most of Snakemake's.
 
     *of_snakemake* names what of a ``.snakemake`` directory does travel. What a download has not
-    finished does not travel, either.
+    finished, and what one has kept, does not travel, either.
     """
     parts = path.split("/")
-    if ".git" in parts or "__pycache__" in parts or is_temporary(path):
+    if ".git" in parts or "__pycache__" in parts or is_temporary(path) or is_kept(path):
         return True
     if not is_directory and path.endswith(".pyc"):
         return True

@@ -27,7 +27,8 @@ def test_a_memory_that_is_wrong_costs_no_results(tmp_path):
     assert seen(tmp_path / "back") == seen(root)
 
 
-def test_unfinished_files_stay_in_the_job():
-    """What a fetch that was cut short has left there is no result."""
+def test_unfinished_and_kept_files_stay_in_the_job():
+    """What a fetch that was cut short has left is no result; nor is what a download has kept."""
     assert skip(f"results/{TEMPORARY_PREFIX}1a-0", False)
+    assert skip("results/tree.nwk.before-zika-20261123T041500Z-1a2b3c4d", False)
     assert not skip("results/tree.nwk", False)

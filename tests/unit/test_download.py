@@ -6,6 +6,7 @@ import random
 import shutil
 import tempfile
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ from nextstrain_batch.errors import (
     MissingObjectError,
     UnreachableError,
 )
+from nextstrain_batch.pathogen import KEPT, UploadFilter
+from nextstrain_batch.runs import new_id
 from nextstrain_batch.snapshot import StatCache
 from nextstrain_batch.store.chunks import chunk_of
 from nextstrain_batch.store.manifest import Manifest
+from nextstrain_batch.walk import walk
 from trees import Run, seen, send, write
 
 BIG = b"".join(b"%d\t%x\n" % (line, line * line) for line in range(300_000))
@@ -128,6 +132,23 @@ def test_an_edited_file_with_a_name_as_long_as_can_be(run, letter):
         assert (run.user / beside).read_text() == f"mine: {name[-1]}"
         assert beside.startswith(letter * 100)
         assert ".before-run" in beside
+
+
+@pytest.mark.parametrize(
+    "name", ["environment.sh", "x" * 255, "é" * 127, "y" * 244 + ".before-run"]
+)
+def test_what_is_kept_beside_is_not_sent(run, name):
+    """What a download has kept never travels with the next build, however its name was cut."""
+    run_id = new_id("zika", datetime(2026, 11, 23, tzinfo=UTC), "1a2b3c4d")
+    write(run.job, {name: "by the build"})
+    for text in ("mine", "mine, too"):
+        write(run.user, {name: text})
+        assert run.end(run_id=run_id).kept
+    skip = UploadFilter(run.user, ())
+    sent = {each.path for each in walk(run.user, skip)}
+    assert sent <= {"Snakefile", "data", "data/big", "data/in", name}
+    kept = [each.path for each in skip.left_out if each.reason == KEPT]
+    assert {(run.user / path).read_text() for path in kept} == {"mine", "mine, too"}
 
 
 @pytest.mark.parametrize("edited", [False, True])

@@ -14,7 +14,7 @@ from memory_transport import MemoryTransport
 from nextstrain_batch.config import Setting
 from nextstrain_batch.errors import JobError, PathogenError
 from nextstrain_batch.local_state import LocalState
-from nextstrain_batch.pathogen import MARKER, UNFINISHED, LeftOut, find
+from nextstrain_batch.pathogen import KEPT, MARKER, UNFINISHED, LeftOut, find
 from nextstrain_batch.runtimes.aws_batch.gathering import MUCH, gather
 from nextstrain_batch.ui import Ui
 from nextstrain_batch.walk import TEMPORARY_PREFIX
@@ -120,6 +120,19 @@ def test_leftovers_of_downloads(batch, tmp_path):
     gather(batch, find(root), (), clock=in_two_days)
     assert not any((root / "results").iterdir())
     assert "1 file, 5 bytes" in batch.out.getvalue()
+
+
+def test_what_downloads_have_kept(batch, tmp_path):
+    """It is shown in a dry run and never sent, whatever it holds and wherever it leads."""
+    ending = ".before-zika-20261123T041500Z-1a2b3c4d"
+    root = write(tmp_path / "build", {"Snakefile": "", f"environment.sh{ending}": "SECRET=1"})
+    write(root, {f"data{ending}-2/x": ""})
+    (root / f"results{ending}").symlink_to(tmp_path)
+    gathered = gather(batch, find(root), ())
+    assert [entry.path for entry in gathered.plan.snapshot.entries] == ["Snakefile"]
+    kept = {(f"environment.sh{ending}", False), (f"results{ending}", False)}
+    kept.add((f"data{ending}-2", True))
+    assert set(gathered.left_out) == {LeftOut(*each, KEPT) for each in kept}
 
 
 def in_two_days():

@@ -20,6 +20,9 @@ from nextstrain_batch.pathogen import (
 from nextstrain_batch.walk import walk
 from trees import write
 
+BEFORE = ".before-zika-20261123T041500Z-1a2b3c4d"
+"""How the name ends of what a download has kept."""
+
 
 @pytest.fixture
 def zika(tmp_path):
@@ -95,11 +98,12 @@ def test_a_loop_of_symlinks(tmp_path):
         ("environment_local", False), ("environments.sh", False), ("environment.local", False),
         ("ingest/environment.sh", False), ("environment_rethink.sh~", False),
         ("environment.secret.sh.bak", False), (".nextstrain-batch-tmp-1a-0", False),
-        ("sub/.nextstrain-batch-tmp-1a-0", False),
+        ("sub/.nextstrain-batch-tmp-1a-0", False), (f"sub/x{BEFORE}", False),
+        (f"results{BEFORE}-12", True), (f"results{BEFORE}/x", False), (f".snakemake{BEFORE}", True),
     ],
 )  # fmt: skip
 def test_what_never_goes_up(path, is_directory):
-    """Git's, Python's and most of Snakemake's own files stay here; secrets; unfinished files."""
+    """Git's, Python's, most of Snakemake's files stay here; secrets; unfinished and kept files."""
     assert upload_filter()(path, is_directory)
 
 
@@ -115,6 +119,7 @@ def test_what_never_goes_up(path, is_directory):
         ("environmental.fasta.xz", False), ("environment.yaml.tmpl", False),
         ("data/environmental", False), ("environmental.sh", False),
         (".gitignore", False), ("a.pyc", True), ("my.environment.sh", False),
+        ("x.before-run", False), (f"x{BEFORE}.txt", False), ("x.before-2026-11-23", False),
     ],
 )  # fmt: skip
 def test_what_goes_up(path, is_directory):
@@ -226,10 +231,11 @@ def test_a_working_directory_that_stays_here(tmp_path, rules, exclude, why):
         (".snakemake/metadata/x", True), ("sub/.snakemake/storage/x", True),
         (".snakemake/conda/x", False), (".snakemake/incomplete/x", True), (".git/x", False),
         ("a/__pycache__/x", False), ("x.pyc", False), ("environment.sh", True),
+        (f"x{BEFORE}", False), (f"x{BEFORE}/", False), (f"x{BEFORE}-2/y", False),
     ],
 )  # fmt: skip
 def test_what_comes_down(path, wanted):
-    """Everything comes back but Git's and Python's files and most of Snakemake's."""
+    """Everything comes back but Git's, Python's and kept files and most of Snakemake's."""
     assert download_filter(True)(path) is wanted
     assert not download_filter(False)(path)
 

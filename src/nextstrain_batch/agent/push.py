@@ -57,7 +57,10 @@ def _read(
 
 
 def skip(path: str, is_directory: bool) -> bool:
-    """Tell what never leaves the job: version control, bytecode, Snakemake's own environments."""
+    """Tell what never leaves the job: version control, bytecode, Snakemake's own environments.
+
+    Nor what downloads have not finished or have kept, by its name.
+    """
     return never_travels(path, is_directory, SNAKEMAKE)
 
 

@@ -10,10 +10,13 @@ RUNS = "runs/"
 PINS = "pins/"
 PRUNES = "prunes/"
 
+RUN_ID = r"[A-Za-z0-9_-]+-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}"
+"""The shape of a run's id, as a regular expression; ``runs.new_id`` makes them."""
+
 _OURS = re.compile(
     r"(packs|agents)/[0-9a-f]{64}"
     r"|(pins|prunes)/[0-9a-f]{16}"
-    r"|runs/[A-Za-z0-9_-]+-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}/.*",
+    rf"|runs/{RUN_ID}/.*",
     re.DOTALL,
 )
 
