@@ -19,7 +19,7 @@ from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store import parallel
 from nextstrain_batch.store.chunks import MAXIMUM, chunk_of, pieces
-from nextstrain_batch.store.manifest import Chunk, Entry
+from nextstrain_batch.store.manifest import EARLIEST_NS, LATEST_NS, Chunk, Entry
 from nextstrain_batch.store.paths import stays_inside
 from nextstrain_batch.store.progress import Meter, Progress, silent
 from nextstrain_batch.walk import Found, refuse, shown, unreadable
@@ -27,6 +27,8 @@ from nextstrain_batch.walk import Found, refuse, shown, unreadable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from nextstrain_batch.store.manifest import Kind
 
 __all__ = ["Snapshot", "StatCache", "take"]
 
@@ -76,6 +78,8 @@ def take(
 ) -> Snapshot:
     """Return the snapshot of what ``walk`` *found* below *root*, reading what *cache* cannot tell.
 
+    A time that a manifest cannot tell becomes the nearest one that it can.
+
     The cache is brought up to date and forgets what was not found. A file that vanishes, keeps
     changing while it is read or cannot be read, and a symlink that loops or leaves the root, is
     handed to *problem* as a ``PathogenError`` and left out if that returns. What is read is given
@@ -92,7 +96,7 @@ def take(
         elif (chunks := cache.chunks(each.path, each.status)) is None:
             unread.append(each)
         else:
-            entries[each.path] = _file(each, chunks)
+            entries[each.path] = _entry(each, "file", chunks)
     cache.keep_only(set(paths))
     total = sum(each.status.st_size for each in unread)
     meter = Meter(progress if sink is None else silent, READING, total)
@@ -104,31 +108,30 @@ def take(
                 problem(outcome)
                 continue
             file = outcome.found
-            entries[file.path] = _file(file, outcome.chunks)
+            entries[file.path] = _entry(file, "file", outcome.chunks)
             cache.record(file.path, file.status, outcome.chunks, outcome.began_ns)
     return Snapshot(root, tuple([entries[path] for path in paths if path in entries]))
 
 
-def _file(found: Found, chunks: tuple[Chunk, ...]) -> Entry:
-    status = found.status
-    return Entry(found.path, "file", status.st_mode & 0o777, status.st_mtime_ns, chunks)
+def _entry(found: Found, kind: Kind, chunks: tuple[Chunk, ...] = (), target: str = "") -> Entry:
+    # Linux knows no other permissions of a symlink; macOS does, and nobody looks at them.
+    mode = 0o777 if kind == "symlink" else found.status.st_mode & 0o777
+    # Who takes milliseconds for seconds makes files of the distant future, which ext4 lets be.
+    mtime_ns = min(max(found.status.st_mtime_ns, EARLIEST_NS), LATEST_NS)
+    return Entry(found.path, kind, mode, mtime_ns, chunks, target)
 
 
 def _link_or_directory(
     root: str, found: Found, problem: Callable[[PathogenError], None]
 ) -> dict[str, Entry]:
-    status = found.status
-    if stat.S_ISDIR(status.st_mode):
-        return {
-            found.path: Entry(found.path, "directory", status.st_mode & 0o777, status.st_mtime_ns)
-        }
+    if stat.S_ISDIR(found.status.st_mode):
+        return {found.path: _entry(found, "directory")}
     try:
         target = link_target(root, found.path)
     except PathogenError as error:
         problem(error)
         return {}
-    # Linux knows no other permissions of a symlink; macOS does, and nobody looks at them.
-    return {found.path: Entry(found.path, "symlink", 0o777, status.st_mtime_ns, (), target)}
+    return {found.path: _entry(found, "symlink", target=target)}
 
 
 def link_target(root: str, path: str) -> str:

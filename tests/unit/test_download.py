@@ -217,6 +217,29 @@ def test_a_colleagues_file(shared):
     assert (run.user / "theirs").stat().st_uid == NOBODY
 
 
+@pytest.mark.parametrize("seconds", [15_000_000_000, 1_700_000_000_000, -1_700_000_000_000])
+def test_times_beyond_what_a_manifest_can_tell(run, seconds):
+    """Files of the distant future go up and come back, and are the same the next time."""
+    time = (seconds * 10**9,) * 2
+    os.utime(run.user / "data/in", ns=time)
+    run.begin()
+    write(run.job, {"results/tree": "tree"})
+    (run.job / "results/link").symlink_to("tree")
+    for path in ("results/tree", "results/link", "results"):
+        os.utime(run.job / path, ns=time, follow_symlinks=False)
+    assert run.end().written == ("results/link", "results/tree")
+    result = (run.user / "results/tree").lstat().st_mtime_ns
+    assert result == min(max((run.job / "results/tree").lstat().st_mtime_ns, -(2**63)), 2**63 - 1)
+    before = seen(run.user)
+    again = send(run.user, run.transport, [run.base, run.output]).manifest
+    assert again.entries == run.output.entries
+    run.begin()
+    done = run.end()
+    assert (done.written, done.unchanged) == ((), 0)
+    assert run.transport.counted() == {}
+    assert seen(run.user) == before
+
+
 def test_an_edit_with_the_time_set_back_is_noticed(run):
     """An edit is found by content where the cache cannot tell."""
     write(run.job, {"data/in": "by the build"})

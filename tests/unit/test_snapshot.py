@@ -1,6 +1,7 @@
 """Taking a snapshot of a directory."""
 
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -37,6 +38,27 @@ def test_entries(tmp_path):
     assert len(entries["big"].chunks) > 4
     assert (entries["nothing"].kind, entries["nothing"].mode) == ("directory", 0o700)
     assert (entries["link"].kind, entries["link"].target) == ("symlink", "d/file")
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "told"),
+    [
+        (2**63 - 1, 2**63 - 1),
+        (2**63, 2**63 - 1),
+        (1_700_000_000_000 * 10**9, 2**63 - 1),
+        (-(2**63), -(2**63)),
+        (-(2**63) - 1, -(2**63)),
+    ],
+)
+@pytest.mark.parametrize("kind", [stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK])
+def test_times_that_no_manifest_can_tell(tmp_path, kind, time_ns, told):
+    """A time out of the range of a manifest's becomes the nearest one in it, whatever has it."""
+    (tmp_path / "each").symlink_to("nowhere")
+    status = os.stat_result((kind | 0o755, *[0] * 9), {"st_mtime_ns": time_ns, "st_ctime_ns": 0})
+    cache = StatCache()
+    cache.record("each", status, (), 2**65 * 10**9)
+    (entry,) = snapshot.take(tmp_path, [Found("each", status)], cache).entries
+    assert entry.mtime_ns == told
 
 
 def test_unchanged_files_are_not_read(tmp_path):

@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 from memory_transport import MemoryTransport
 from nextstrain_batch.rebase import LONG
 from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.store.manifest import EARLIEST_NS, LATEST_NS
 from trees import bring_back, fetch, seen, send
 
 NAMES = st.sampled_from(
     ["a", "b", "a-b", "é", "caf\udce9", "new\nline", " ", "-x", "\\", "~", "🦠"]
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-TIMES = st.integers(-(2**33), 2**33) | st.sampled_from([0, -1, 1, 315_532_799])
+# The last ones are later than a manifest can tell; some file systems know them.
+TIMES = st.integers(-(2**33), 2**33) | st.sampled_from(
+    [0, -1, 1, 315_532_799, LATEST_NS // 10**9, 15_000_000_000, 1_700_000_000_000]
+)
 CONTENT = st.binary(max_size=30) | st.tuples(
     st.integers(0, 3), st.integers(0, 2_600_000), st.sampled_from([b"", b"x", b"line\n"])
 )
@@ -76,6 +80,14 @@ def grow(root, tree):
         os.utime(place, ns=(time, time), follow_symlinks=False)
 
 
+def as_it_travels(root):
+    """Return what another directory is to be like that a tree was sent to."""
+    return {
+        path: (kind, mode & 0o777, content, min(max(time, EARLIEST_NS), LATEST_NS))
+        for path, (kind, mode, content, time) in seen(root).items()
+    }
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TREES, TREES, TREES, st.sets(PATHS), st.booleans(), st.sampled_from([1, 600, LONG]))
 def test_there_and_back(before, in_job, at_home, deleted, with_cache, long):
@@ -88,10 +100,7 @@ def test_there_and_back(before, in_job, at_home, deleted, with_cache, long):
         base = send(user, transport, cache=cache, long=long).manifest
         sent = seen(user, times=False)
         assert fetch(base, transport, job) == base
-        assert seen(job) == {
-            path: (kind, mode & 0o777, content, time)
-            for path, (kind, mode, content, time) in seen(user).items()
-        }
+        assert seen(job) == as_it_travels(user)
 
         grow(job, in_job)
         for path in deleted:
@@ -105,10 +114,7 @@ def test_there_and_back(before, in_job, at_home, deleted, with_cache, long):
         check(user, job, base, output, edits)
 
         assert fetch(output, transport, again) == output
-        assert seen(again) == {
-            path: (kind, mode & 0o777, content, time)
-            for path, (kind, mode, content, time) in seen(job).items()
-        }
+        assert seen(again) == as_it_travels(job)
         settled = seen(user)
         repeated = bring_back(output, base, transport, user, cache=cache)
         assert (repeated.written, repeated.kept) == ((), ())
@@ -117,7 +123,7 @@ def test_there_and_back(before, in_job, at_home, deleted, with_cache, long):
 
 def check(user, job, base, output, edits):
     """Every change of the build is here, and every edit of the user is here or beside."""
-    now, left = seen(user), seen(job)
+    now, left = seen(user), as_it_travels(job)
     entries = {entry.path: entry for entry in base.entries}
     for entry in output.entries:
         if entries.get(entry.path) != entry:
@@ -125,7 +131,7 @@ def check(user, job, base, output, edits):
             assert now[entry.path][0] == kind
             assert now[entry.path][2] == content
             if entry.kind != "directory":
-                assert now[entry.path][1] == mode & 0o777
+                assert now[entry.path][1] == mode
                 assert now[entry.path][3] == time
     contents = {(kind, content) for kind, _, content, _ in now.values()}
     assert {(kind, content) for kind, _, content, _ in edits.values()} <= contents

@@ -7,6 +7,10 @@ from typing import Literal
 
 Kind = Literal["file", "directory", "symlink"]
 
+EARLIEST_NS = -(2**63)
+LATEST_NS = 2**63 - 1
+"""The times that a manifest can tell, in nanoseconds since 1970: from 1677 to 2262."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -28,7 +32,7 @@ class Entry:
     mode: int
     """Permission bits, ``0o777`` at most."""
     mtime_ns: int
-    """Nanoseconds since 1970-01-01 UTC; negative before."""
+    """Nanoseconds since 1970-01-01 UTC; negative before. From ``EARLIEST_NS`` to ``LATEST_NS``."""
     chunks: tuple[Chunk, ...] = ()
     """A file's content, in order; empty for an empty file and whatever is no file."""
     target: str = ""

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.errors import CorruptError
 from nextstrain_batch.store import chunks, packs, paths
-from nextstrain_batch.store.manifest import Chunk, Entry, Kind, Location, Pack
+from nextstrain_batch.store.manifest import (
+    EARLIEST_NS,
+    LATEST_NS,
+    Chunk,
+    Entry,
+    Kind,
+    Location,
+    Pack,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -146,7 +154,7 @@ def _entry(row: list[Any], all_chunks: Sequence[Chunk]) -> Entry:
     if kind is None or not isinstance(path, str):
         raise CorruptError(f"Among its entries is {row!r:.200}.")
     _integer(mode, 0, 0o777, "mode")
-    _integer(mtime_ns, -(2**63), 2**63 - 1, "modification time")
+    _integer(mtime_ns, EARLIEST_NS, LATEST_NS, "modification time")
     if kind == "file":
         found = numbered(f"The file {path!r}", content, all_chunks)
         return Entry(path, kind, mode, mtime_ns, found)
