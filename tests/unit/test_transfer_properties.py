@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -108,10 +109,10 @@ def test_there_and_back(before, in_job, at_home, deleted, with_cache, long):
                 clear(job / path)
         output = send(job, transport, [base], long=long).manifest
         grow(user, at_home)
-        now = seen(user, times=False)
-        edits = {path: facts for path, facts in now.items() if facts != sent.get(path)}
+        home = seen(user, times=False)
+        edits = {path: facts for path, facts in home.items() if facts != sent.get(path)}
         bring_back(output, base, transport, user, cache=cache if with_cache else StatCache())
-        check(user, job, base, output, edits)
+        check(user, job, base, output, home, edits)
 
         assert fetch(output, transport, again) == output
         assert seen(again) == as_it_travels(job)
@@ -121,7 +122,7 @@ def test_there_and_back(before, in_job, at_home, deleted, with_cache, long):
         assert seen(user) == settled
 
 
-def check(user, job, base, output, edits):
+def check(user, job, base, output, home, edits):
     """Every change of the build is here, and every edit of the user is here or beside."""
     now, left = seen(user), as_it_travels(job)
     entries = {entry.path: entry for entry in base.entries}
@@ -131,8 +132,15 @@ def check(user, job, base, output, edits):
             assert now[entry.path][0] == kind
             assert now[entry.path][2] == content
             if entry.kind != "directory":
-                assert now[entry.path][1] == mode
+                assert now[entry.path][1] == mode_due(entries.get(entry.path), mode, home)
                 assert now[entry.path][3] == time
     contents = {(kind, content) for kind, _, content, _ in now.values()}
     assert {(kind, content) for kind, _, content, _ in edits.values()} <= contents
     assert not [path for path in now if "nextstrain-batch-tmp" in path]
+
+
+def mode_due(before, mode, home):
+    """Return the mode that is due to a result: that at home, if the build did not change it."""
+    kind, at_home, *_ = home.get(before.path if before else "", (None, 0))
+    changed = not before or (before.kind, before.mode) != ("file", mode)
+    return mode if changed or kind != stat.S_IFREG else at_home & 0o777
