@@ -220,9 +220,13 @@ class _Download:
     def _examine_directory(self, entry: Entry) -> None:
         self._need_parents(entry.path)
         self._parents[entry.path] = entry
-        before = self.base.get(entry.path)
-        if before is None or before.mode != entry.mode:
+        if self._has_new_mode(entry):
             self.directories.finish(entry)
+
+    def _has_new_mode(self, directory: Entry) -> bool:
+        """Tell whether the build made a directory, or changed its mode."""
+        before = self.base.get(directory.path)
+        return before is None or before.mode != directory.mode
 
     def _need_parents(self, path: str) -> None:
         parent = path.rpartition("/")[0]
@@ -308,7 +312,8 @@ class _Download:
     def make_directories(self) -> None:
         """Make the directories that the changes need, parents first."""
         for path in sorted(self._parents, key=os.fsencode):
-            self.directories.make(self._parents[path])
+            entry = self._parents[path]
+            self.directories.make(entry, changed=self._has_new_mode(entry))
 
     def place(self, staging: Staging, entry: Entry, temporary: str) -> None:
         """Put a complete file where it belongs."""

@@ -246,14 +246,15 @@ class Directories:
         if failure and not error:
             raise failure
 
-    def make(self, entry: Entry) -> bool:
-        """Make sure that *entry*'s directory is a real one; tell whether it was made just now.
+    def make(self, entry: Entry, *, changed: bool = False) -> None:
+        """Make sure that *entry*'s directory is a real one; its parent has been made sure of.
 
-        Its parent has been made sure of before.
+        One that is read-only here can be written to until the ``with`` ends, if a build made it so,
+        or, having *changed* its mode, made it otherwise: then its owner here has no say in it.
         """
         path, full = entry.path, f"{self._root}/{entry.path}"
         if path in self._real:
-            return path in self._made
+            return
         with _explaining("make the directory", path):
             try:
                 mode = os.lstat(full).st_mode
@@ -265,13 +266,12 @@ class Directories:
                 # Its own mode might not let anything be written into it; that comes last.
                 os.mkdir(full, 0o700)  # noqa: PTH102
                 self._made[path] = entry
-            elif not (mode | entry.mode) & stat.S_IWUSR:
-                # A build made it so, maybe one whose results have come only in part.
+            elif not mode & stat.S_IWUSR and (changed or not entry.mode & stat.S_IWUSR):
+                # The build that made it so may be one whose results have come only in part.
                 with contextlib.suppress(PermissionError):
                     set_mode(full, stat.S_IMODE(mode) | stat.S_IRWXU)
                     self._opened[path] = stat.S_IMODE(mode)
         self._real.add(path)
-        return path in self._made
 
     def finish(self, entry: Entry) -> None:
         """See to it that *entry*'s mode and time are set, even if the directory was there."""

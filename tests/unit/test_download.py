@@ -1,5 +1,6 @@
 """Bringing results back into a directory that people work in."""
 
+import contextlib
 import errno
 import os
 import random
@@ -238,6 +239,48 @@ def test_times_beyond_what_a_manifest_can_tell(run, seconds):
     assert (done.written, done.unchanged) == ((), 0)
     assert run.transport.counted() == {}
     assert seen(run.user) == before
+
+
+@contextlib.contextmanager
+def no_privileges(root):
+    """Be somebody whom *root* belongs to, with all in it; the superuser may write anywhere."""
+    if os.geteuid():
+        yield
+        return
+    for each in (root, *root.rglob("*")):
+        os.chown(each, NOBODY, NOBODY, follow_symlinks=False)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(("chosen", "mode"), [("results", 0o755), ("results/", 0o555)])
+def test_a_directory_that_the_build_opened(shared, chosen, mode):
+    """What was sent read-only and made writable by the build is written to at the first try."""
+    run = Run(shared, {"results/tree": "old"})
+    (run.user / "results").chmod(0o555)
+    run.begin()
+    (run.job / "results").chmod(0o755)
+    write(run.job, {"results/tree": "by the build", "results/new": ""})
+    shared.chmod(0o755)
+    with no_privileges(run.user):
+        done = run.end(wanted=lambda path: path.startswith(chosen))
+    assert done.written == ("results/new", "results/tree")
+    assert (run.user / "results").stat().st_mode & 0o777 == mode
+
+
+def test_a_directory_that_its_owner_closed(shared):
+    """What was made read-only here, and by no build, is not written to."""
+    run = Run(shared, {"results/tree": "old"})
+    (run.user / "results").chmod(0o555)
+    write(run.job, {"results/tree": "by the build"})
+    shared.chmod(0o755)
+    with no_privileges(run.user), pytest.raises(LocalFilesError, match="You may not write there"):
+        run.end()
+    assert (run.user / "results/tree").read_text() == "old"
+    assert (run.user / "results").stat().st_mode & 0o777 == 0o555
 
 
 def test_an_edit_with_the_time_set_back_is_noticed(run):

@@ -92,6 +92,18 @@ def test_a_directory_that_a_build_closed(tmp_path):
     assert mode_of(tmp_path / "closed") == 0o555
 
 
+@pytest.mark.parametrize(("is_wanted", "mode"), [(True, 0o755), (False, 0o555)])
+def test_a_directory_that_a_build_opened(tmp_path, is_wanted, mode):
+    """What a build has made writable is written to at once; its mode comes if it is wanted."""
+    (tmp_path / "closed").mkdir(mode=0o555)
+    with Directories(tmp_path, refuse) as directories:
+        if is_wanted:
+            directories.finish(directory("closed", 0o755))
+        directories.make(directory("closed", 0o755), changed=True)
+        assert mode_of(tmp_path / "closed") & 0o700 == 0o700
+    assert mode_of(tmp_path / "closed") == mode
+
+
 def test_a_directory_that_its_owner_closed(tmp_path):
     """What was made read-only here alone stays so."""
     (tmp_path / "closed").mkdir(mode=0o555)
