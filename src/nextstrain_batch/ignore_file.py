@@ -6,7 +6,9 @@ build's root; there is one file, at the root. ``[[:alpha:]]`` and the like are r
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,17 +40,19 @@ class IgnoreFile:
 
     @classmethod
     def of(cls, root: Path) -> IgnoreFile | None:
-        """Return the one at *root*, or None. Raises ``PathogenError`` also if it is unreadable."""
+        """Return the one at *root*, or None.
+
+        Raises ``PathogenError`` also if it is unreadable, no file, or a symlink to nothing.
+        """
         path = root / NAME
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
+            data = _content(path)
+        except FileNotFoundError as error:
+            if not path.is_symlink():
+                return None
+            raise _unreadable(path, "it is a symlink to what does not exist") from error
         except OSError as error:
-            raise PathogenError(
-                f"{path} cannot be read: {error.strerror or error}.\n\n"
-                "It says what of the build is not sent, so the build is not sent without it."
-            ) from error
+            raise _unreadable(path, error.strerror or str(error)) from error
         # As paths are: bytes that are no UTF-8 are kept.
         return cls(data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), str(path))
 
@@ -63,6 +67,27 @@ class IgnoreFile:
             if rule.pattern.fullmatch(name):
                 return f"{NAME}, line {rule.line}: {rule.text}" if rule.leaves_out else None
         return None
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file holds; raises ``OSError``, also where it is none, or leads to none."""
+    # Where it is a named pipe, nobody need ever write to it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("it is no file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(path: Path, why: str) -> PathogenError:
+    return PathogenError(
+        f"{path} cannot be read: {why}.\n\n"
+        "It says what of the build is not sent, so the build is not sent without it.\n\n"
+        "Put a file that you can read in its place, or remove it if all is to be sent."
+    )
 
 
 # How pathspec writes a lone `*` and `*/` for a search, and what they are for a whole path.

@@ -92,11 +92,35 @@ def test_no_file(tmp_path):
     assert IgnoreFile.of(tmp_path) is None
 
 
-def test_a_file_that_cannot_be_read(tmp_path):
-    """One that cannot be read is an error, as what it leaves out may be secret."""
-    (tmp_path / ".nextstrainignore").mkdir()
-    with pytest.raises(PathogenError, match="cannot be read"):
+def to(target):
+    """Return what makes a symlink to *target*."""
+    return lambda path: path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkdir, "no file"),
+        (os.mkfifo, "no file"),
+        (to("/dev/zero"), "no file"),
+        (to("nowhere"), "a symlink to what does not exist"),
+        (to(".nextstrainignore"), "symbolic links"),
+    ],
+)
+def test_a_file_that_cannot_be_read(tmp_path, make, why):
+    """One that cannot be read, or is none, is an error, as what it leaves out may be secret."""
+    make(tmp_path / ".nextstrainignore")
+    with pytest.raises(PathogenError, match=f"cannot be read: .*{why}"):
         IgnoreFile.of(tmp_path)
+
+
+def test_a_symlink_to_a_file(tmp_path):
+    """It may be a symlink, as where several pathogens share one."""
+    (tmp_path / "shared").write_text("*.bam\n")
+    (tmp_path / ".nextstrainignore").symlink_to("shared")
+    ignored = IgnoreFile.of(tmp_path)
+    assert ignored is not None
+    assert ignored.rule("x.bam", False)
 
 
 def test_the_rule_is_told():
