@@ -1,4 +1,4 @@
-"""What holds for every test: an environment of its own, and no way off this machine."""
+"""What holds for every test: an environment of its own, no way off this machine, no hurry."""
 
 import ipaddress
 import os
@@ -7,6 +7,7 @@ import socket
 import sys
 
 import pytest
+from hypothesis import settings
 
 
 class LeftTheMachineError(AssertionError):
@@ -28,6 +29,10 @@ def refuse_other_machines(event, arguments):
 
 
 sys.addaudithook(refuse_other_machines)
+
+# No test is timed: the first example may import something, and the machine may be busy.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 # What a script starts in the background ignores Control-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -114,7 +114,7 @@ def test_small_files_are_one_piece(size):
     assert cut(data) == ([data] if data else [])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.integers(0, 2**32),
     st.integers(MAXIMUM - 2, 3 * MAXIMUM),

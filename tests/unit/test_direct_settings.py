@@ -338,9 +338,7 @@ def botocores(said):
         st.none() | st.builds(Credentials, words, words, st.none() | words),
     ),
 )
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_simple_settings_mean_what_they_mean_to_botocore(
     tmp_path_factory, environ, config, credentials, said
 ):

@@ -69,7 +69,7 @@ rule = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(rule, min_size=1, max_size=4).map("\n".join))
 def test_any_rules_are_gits(tree, rules):
     """So it is with any rules, their order and their negations."""

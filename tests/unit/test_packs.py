@@ -82,7 +82,7 @@ def test_everything_of_a_pack():
     assert transport.counted() == {"get": 1}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sets(st.integers(0, 49)), st.integers(0, 9))
 def test_some_of_a_pack(chosen, seed):
     """Whatever is wanted comes, right and in order, and little else is fetched."""

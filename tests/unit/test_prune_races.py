@@ -71,7 +71,7 @@ def lost(bucket):
     return set().union(*(inventory.missing(run) for run in inventory.runs))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     ages,
     ages,
@@ -110,7 +110,7 @@ def test_no_pack_that_a_manifest_refers_to_is_ever_removed(
         assert not [key for key in bucket.objects if key.startswith(keys.PRUNES)]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(ages, st.booleans(), choices)
 def test_what_is_sent_while_it_is_read_is_not_removed_either(age, is_old, order):
     """Packs that are sent ahead of the plan are safe from prunings, new ones and found ones."""

@@ -89,7 +89,7 @@ def as_it_travels(root):
     }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(TREES, TREES, TREES, st.sets(PATHS), st.booleans(), st.sampled_from([1, 600, LONG]))
 def test_there_and_back(before, in_job, at_home, deleted, with_cache, long):
     """The job gets the user's tree exactly; the user gets the job's, and loses no edit."""

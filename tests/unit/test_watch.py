@@ -99,7 +99,7 @@ def test_a_short_builds_end_is_noticed_within_a_second():
     assert clock() - 54 < 1.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(changes=st.lists(st.floats(0.1, 5_000), min_size=1, max_size=6))
 def test_looks_stay_within_the_pace(changes):
     """Looks at the state are never closer than the fastest pace nor rarer than the slowest."""
