@@ -23,16 +23,16 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from nextstrain_batch import beside
-from nextstrain_batch.assemble import LocalPiece, assemble, holds, pieces_of
-from nextstrain_batch.errors import PathogenError
+from nextstrain_batch.assemble import LocalPiece, assemble, pieces_of
+from nextstrain_batch.here import Here
 from nextstrain_batch.placing import Directories, Staging, failed, set_mode, set_time
-from nextstrain_batch.snapshot import StatCache, link_target
 from nextstrain_batch.store.progress import Progress, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from nextstrain_batch.stat_cache import StatCache
     from nextstrain_batch.store.manifest import Entry, Manifest
     from nextstrain_batch.store.transport import Transport
 
@@ -198,11 +198,10 @@ class _Download:
         self.unchanged = 0
         self._output = {entry.path: entry for entry in output.entries}
         self._root = root
-        self._real_root = os.path.realpath(root)
+        self._here = Here(root, cache)
         self._run_id = run_id
         self._cache = cache
         self._parents: dict[str, Entry] = {}
-        self._real = {"": True}
         self._lock = threading.Lock()
 
     # --- what is here
@@ -211,7 +210,11 @@ class _Download:
         """Find out what has to be done for a changed entry; change metadata at most."""
         if entry.kind == "directory":
             self._examine_directory(entry)
-        elif self._parents_are_real(entry.path) and self._is_here(entry) and self._refresh(entry):
+        elif (
+            self._here.parents_are_real(entry.path)
+            and self._here.has(entry)
+            and self._refresh(entry)
+        ):
             self.unchanged += not _is_snakemakes(entry.path)
         else:
             self._need_parents(entry.path)
@@ -234,39 +237,6 @@ class _Download:
             self._need_parents(parent)
             self._parents[parent] = self._output[parent]
 
-    def _is_here(self, entry: Entry) -> bool:
-        """Tell whether what is at an entry's path, whose parents are real, is like the entry."""
-        status = self._status(entry.path)
-        if status is None:
-            return False
-        if entry.kind == "symlink":
-            return stat.S_ISLNK(status.st_mode) and self._points_at(entry)
-        if entry.kind == "directory":
-            return stat.S_ISDIR(status.st_mode)
-        if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
-            return False
-        known = self._cache.chunks(entry.path, status)
-        if known is not None and [each.size for each in known] == [
-            each.size for each in entry.chunks
-        ]:
-            return known == entry.chunks
-        return holds(self._root / entry.path, entry.chunks)
-
-    def _parents_are_real(self, path: str) -> bool:
-        """Tell whether no directory above *path* is missing, a symlink or something else."""
-        parent = path.rpartition("/")[0]
-        if parent not in self._real:
-            self._real[parent] = self._parents_are_real(parent) and _is_directory(
-                self._root / parent
-            )
-        return self._real[parent]
-
-    def _points_at(self, entry: Entry) -> bool:
-        try:
-            return link_target(self._real_root, entry.path) == entry.target
-        except PathogenError:
-            return False
-
     def unused_edits(self) -> Iterator[str]:
         """Yield the paths of edits that the build knows nothing of, and that look as if it did.
 
@@ -279,17 +249,11 @@ class _Download:
         for path, entry in self.base.items():
             if entry.kind != "file" or self._output.get(path) != entry:
                 continue
-            status = self._status(path)
+            status = self._here.status(path)
             if status is None or not _looks_edited(status, entry, newest):
                 continue
-            if self._cache.knows(path) and not self._is_here(entry):
+            if self._cache.knows(path) and not self._here.has(entry):
                 yield path
-
-    def _status(self, path: str) -> os.stat_result | None:
-        try:
-            return os.lstat(self._root / path)
-        except OSError:
-            return None
 
     def local_pieces(self) -> dict[str, LocalPiece]:
         """Return pieces of files that are here as they were sent; the cache tells, unread."""
@@ -297,15 +261,8 @@ class _Download:
         pieces: dict[str, LocalPiece] = {}
         for entry in self.base.values():
             if any(chunk.digest in needed for chunk in entry.chunks):
-                pieces.update(pieces_of(self._root, entry, self._status_if_known(entry)))
+                pieces.update(pieces_of(self._root, entry, self._here.status_if_known(entry)))
         return pieces
-
-    def _status_if_known(self, entry: Entry) -> os.stat_result | None:
-        """Return the status of a file if that tells that it holds what *entry* says."""
-        status = self._status(entry.path)
-        if status is None or self._cache.chunks(entry.path, status) != entry.chunks:
-            return None
-        return status
 
     # --- what is done
 
@@ -361,7 +318,7 @@ class _Download:
         before = self.base.get(entry.path)
         if before is None or before.kind != "file" or before.mode != entry.mode:
             return entry.mode
-        status = self._status(entry.path)
+        status = self._here.status(entry.path)
         if status is None or not stat.S_ISREG(status.st_mode):
             return entry.mode
         return stat.S_IMODE(status.st_mode) & 0o777
@@ -392,7 +349,7 @@ class _Download:
         return {entry.path: entry for entry in manifest.entries} if manifest else {}
 
     def _is_as_in(self, entries: dict[str, Entry], path: str) -> bool:
-        return path in entries and self._is_here(entries[path])
+        return path in entries and self._here.has(entries[path])
 
     def _keep(self, path: str) -> None:
         names = (beside.name(path, self._run_id, number) for number in count(1))
@@ -400,10 +357,3 @@ class _Download:
         (self._root / path).rename(self._root / place)
         with self._lock:
             self.kept.append((path, place))
-
-
-def _is_directory(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
