@@ -114,7 +114,10 @@ def back(root: Path, bucket: str, home: Path) -> None:
     output = codec.retrieve(there, keys.output_manifest(RUN, 1), like=sent)
     cache = state.stat_cache(root)
     wanted = Wanted(True, output, sent, root)
-    download(wanted.output(), sent, there, root, wanted=wanted, run_id=RUN, cache=cache)
+    download(
+        wanted.output(), sent, there, root,
+        wanted=wanted, run_id=RUN, cache=cache, finished=wanted.finished(),
+    )  # fmt: skip
     state.keep_stat_cache(root, cache)
     state.keep_manifest(root, there.url, "output", output)
 

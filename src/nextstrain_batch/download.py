@@ -125,6 +125,7 @@ def download(
     run_id: str,
     cache: StatCache,
     earlier: Callable[[], Manifest | None] = lambda: None,
+    finished: Iterable[str] = (),
     progress: Progress = silent,
     opener: Callable[[str, int, int], int] = os.open,
 ) -> Downloaded:
@@ -132,6 +133,7 @@ def download(
 
     *base* is what was sent to the build, *output* what it left; ``earlier()`` returns what the one
     before left, which need not have been sent since. ``wanted(path)`` chooses among the changes.
+    *finished* are paths of Snakemake's marks that are not true any more once all has come.
     *cache* tells what files hold without reading them, and learns. Raises
     ``LocalFilesError``, ``CorruptError`` and the transport's errors; each file is then either as
     before or complete.
@@ -166,7 +168,7 @@ def download(
         and wanted(entry.path)
         and os.path.lexists(root / entry.path)
     ]
-    work.remove_marks(path for path in gone if _is_mark(path))
+    work.remove_marks([*filter(_is_mark, gone), *finished])
     return Downloaded(
         written=tuple(sorted(work.written, key=os.fsencode)),
         unchanged=work.unchanged,
@@ -240,19 +242,21 @@ class _Download:
     def unused_edits(self) -> Iterator[str]:
         """Yield the paths of edits that the build knows nothing of, and that look as if it did.
 
-        Only where this computer has read the file before: nothing else is read just for this.
+        Only where this computer has seen the file as it was sent: on another one, and in another
+        copy of the directory, nobody has edited what is not the same.
         """
         results = (path for path in self.written if not _is_snakemakes(path))
         newest = max((self._output[path].mtime_ns for path in results), default=None)
         if newest is None:
             return
         for path, entry in self.base.items():
-            if entry.kind != "file" or self._output.get(path) != entry:
+            if entry.kind != "file" or self._output.get(path) != entry or _is_snakemakes(path):
                 continue
             status = self._here.status(path)
             if status is None or not _looks_edited(status, entry, newest):
                 continue
-            if self._cache.knows(path) and not self._here.has(entry):
+            was_as_sent = self._cache.last(path) == entry.chunks
+            if was_as_sent and self._here.parents_are_real(path) and not self._here.has(entry):
                 yield path
 
     def local_pieces(self) -> dict[str, LocalPiece]:
@@ -288,8 +292,8 @@ class _Download:
         self.written.append(entry.path)
 
     def remove_marks(self, paths: Iterable[str]) -> None:
-        """Remove Snakemake's marks of what the build has finished."""
-        for path in paths:
+        """Remove Snakemake's marks of what the build has finished, where there are any."""
+        for path in filter(self._here.parents_are_real, paths):
             try:
                 (self._root / path).unlink(missing_ok=True)
             except OSError as error:

@@ -65,16 +65,16 @@ class StatCache:
         try:
             if row is None or row[:4] != _key(status):
                 return None
-            digests, sizes = row[4][::2], row[4][1::2]
-            if sum(sizes) != status.st_size:
+            if sum(row[4][1::2]) != status.st_size:
                 return None
         except (TypeError, IndexError):
             return None
-        return tuple(map(Chunk, digests, sizes))
+        return _chunks(row)
 
-    def knows(self, path: str) -> bool:
-        """Tell whether anything is known of the file at *path*, be it as it is now or was."""
-        return path in self._rows
+    def last(self, path: str) -> tuple[Chunk, ...] | None:
+        """Return what the file at *path* held when it was last read; None if it never was."""
+        row = self._rows.get(path)
+        return None if row is None else _chunks(row)
 
     def record(
         self, path: str, status: os.stat_result, chunks: tuple[Chunk, ...], read_ns: int
@@ -104,6 +104,13 @@ class StatCache:
         if len(kept) < len(self._rows):
             self._saved_at = None
         self._rows = kept
+
+
+def _chunks(row: Row) -> tuple[Chunk, ...] | None:
+    try:
+        return tuple(map(Chunk, row[4][::2], row[4][1::2]))
+    except (TypeError, IndexError):
+        return None
 
 
 def _key(status: os.stat_result) -> list[int]:

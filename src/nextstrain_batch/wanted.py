@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import os
 import posixpath
+import stat
 from bisect import bisect_left
 from dataclasses import replace
 from functools import cache, cached_property
@@ -63,11 +64,9 @@ class Wanted:
 
         No note is true of what is then here: see ``_is_torn``.
         """
-        notes = (path for path in self._entries if "/metadata/" in path and _is_note(path))
         marks: dict[str, Entry] = {}
-        for path in notes:
-            name = self._name_of(path)
-            if name and self._is_torn(name):
+        for path, name in self._notes():
+            if self._is_torn(name):
                 marks |= self._mark(path)
         if not marks:
             return self._output
@@ -75,13 +74,27 @@ class Wanted:
         entries.sort(key=lambda each: encoded(each.path))
         return replace(self._output, entries=tuple(entries))
 
+    def finished(self) -> Iterator[str]:
+        """Yield where Snakemake's marks would be of what the job has made, and all of which comes.
+
+        A mark that an earlier part of it got here says what is no longer true.
+        """
+        for path, name in self._notes():
+            mark = _mark_of(path)
+            if mark not in self._entries and self._changed(name) and self._comes(name) == "all":
+                yield mark
+
     def passed_over(self) -> int:
         """Return how many new or changed files are not wanted, besides Snakemake's own."""
-        return sum(
-            not self._chosen(entry.path)
-            for entry in self._output.entries
-            if self._is_changed(entry) and STATE not in entry.path.split("/")
-        )
+        return sum(not self._chosen(entry.path) for entry in self._results())
+
+    def _notes(self) -> Iterator[tuple[str, str]]:
+        """Yield each note in ``metadata`` that is about an output of the job, and the output."""
+        for path in self._entries:
+            if "/metadata/" in path and _is_note(path):
+                name = self._name_of(path)
+                if name in self._entries:
+                    yield path, name
 
     def _note_comes(self, path: str) -> bool:
         """Tell whether to bring a note or mark, or to take away a mark that the job has removed."""
@@ -91,7 +104,7 @@ class Wanted:
         if "://" in key:
             return True  # The output is in a storage of its own, and needs not to be brought.
         name = self._name_of(path)
-        if name and self._is_torn(name):
+        if name in self._entries and self._is_torn(name):
             return "/incomplete/" in path
         comes = self._comes(name) if name else "nothing"
         # Of a file that is not here, a note tells nothing false. And without it Snakemake would
@@ -129,16 +142,38 @@ class Wanted:
         return path in self._entries and self._entries[path].kind == "symlink"
 
     def _how_much_comes(self, name: str) -> Literal["all", "part", "nothing"]:
-        """Tell how much comes of what the job has changed of an output."""
-        entry = self._entries.get(name)
-        if entry is None:
+        """Tell how much comes, or has come before, of what the job has changed of an output."""
+        if name not in self._entries:
             return "nothing"
-        files = self._below(name) if entry.kind == "directory" else [entry]
-        changed = [each for each in files if self._is_changed(each)]
-        chosen = sum(self._chosen(each.path) for each in changed)
-        if chosen == len(changed):
+        changed = self._changed(name)
+        there = sum(self._chosen(each.path) or self._has_come(each) for each in changed)
+        if there == len(changed):
             return "all"
-        return "part" if chosen else "nothing"
+        return "part" if there else "nothing"
+
+    def _changed(self, name: str) -> list[Entry]:
+        """Return the files that the job has changed of an output."""
+        entry = self._entries[name]
+        files = self._below(name) if entry.kind == "directory" else [entry]
+        return [each for each in files if self._is_changed(each)]
+
+    def _has_come(self, entry: Entry) -> bool:
+        """Tell by its time and size whether a file here is the one that the job has made."""
+        try:
+            status = os.lstat(self._root / entry.path)
+        except OSError:
+            return False
+        is_kind = stat.S_ISREG if entry.kind == "file" else stat.S_ISLNK
+        is_as_long = entry.kind == "symlink" or status.st_size == entry.size
+        return is_kind(status.st_mode) and is_as_long and status.st_mtime_ns == entry.mtime_ns
+
+    def _results(self) -> Iterator[Entry]:
+        """Yield the files that the job has made or changed, besides Snakemake's own."""
+        return (
+            entry
+            for entry in self._output.entries
+            if self._is_changed(entry) and STATE not in entry.path.split("/")
+        )
 
     def _is_torn(self, name: str) -> bool:
         """Tell whether what will be here of an output was not made together.
@@ -149,18 +184,13 @@ class Wanted:
         """
         comes = self._comes(name)
         if comes == "nothing":
-            stays = name in self._entries and os.path.lexists(self._root / name)
-            return stays and self._some_comes
+            return self._some_comes and os.path.lexists(self._root / name)
         return comes == "part"
 
     @cached_property
     def _some_comes(self) -> bool:
-        """Whether any file is wanted that the job has made or changed, besides Snakemake's own."""
-        return any(
-            self._is_changed(entry) and STATE not in entry.path.split("/")
-            for entry in self._output.entries
-            if self._chosen(entry.path)
-        )
+        """Whether any of the results is wanted."""
+        return any(self._chosen(entry.path) for entry in self._results())
 
     def _below(self, directory: str) -> Iterator[Entry]:
         prefix = encoded(directory) + b"/"
@@ -178,7 +208,7 @@ class Wanted:
 
         It is the one that is here already, or an empty one.
         """
-        path = note.replace(f"{STATE}/metadata/", f"{STATE}/incomplete/", 1)
+        path = _mark_of(note)
         mtime = self._entries[note].mtime_ns
         made = {path: self._base.get(path) or Entry(path, "file", 0o664, mtime)}
         while path := path.rpartition("/")[0]:
@@ -203,6 +233,10 @@ def key_of(note: str) -> str | None:
         return base64.b64decode(text, b"-_", validate=True).decode() or None
     except ValueError:
         return None
+
+
+def _mark_of(note: str) -> str:
+    return note.replace(f"{STATE}/metadata/", f"{STATE}/incomplete/", 1)
 
 
 def _is_note(path: str) -> bool:

@@ -347,9 +347,19 @@ def test_only_edits_of_what_the_build_used_are_told(edited):
     assert (done.kept, done.unused_edits) == ((("data/in", "data/in.before-run"),), ())
 
 
-def test_nothing_is_read_to_find_edits_on_another_computer(edited):
-    """Where this computer knows nothing of a file it cannot tell, and does not read it to."""
+def test_nothing_is_taken_for_edited_in_another_copy(edited):
+    """What was never here as it was sent has not been edited; neither have Snakemake's records."""
     assert edited.end(cache=StatCache()).unused_edits == ()
+    older = StatCache()
+    older.record("data/in", (edited.user / "data/in").stat(), (chunk_of(b"on"),), 2**62)
+    assert edited.end(cache=older).unused_edits == ()
+    note = ".snakemake/metadata/x"
+    write(edited.user, {note: "note"})
+    os.utime(edited.user / note, ns=(10**18, 10**18))
+    edited.begin()
+    write(edited.user, {note: "edit"})
+    write(edited.job, {"results/tree": "newer"})
+    assert edited.end().unused_edits == ()
 
 
 def test_nothing_is_deleted(run):

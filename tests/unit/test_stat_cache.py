@@ -43,8 +43,8 @@ def test_any_change_of_status_counts(file):
     # Its time is as it was, but the time of that change cannot be set back.
     assert cache.chunks("file", file.stat()) is None
     assert cache.chunks("other", before) is None
-    assert cache.knows("file")
-    assert not cache.knows("other")
+    assert cache.last("file") == CHUNKS
+    assert cache.last("other") is None
 
 
 def test_a_file_modified_just_before_is_read_again(file):

@@ -26,7 +26,7 @@ class Build(Run):
         self.wanted = Wanted(download or True, self.output, self.base, self.user)
         return bring_back(
             self.wanted.output(), self.base, self.transport, self.user,
-            wanted=self.wanted, cache=self.cache,
+            wanted=self.wanted, finished=self.wanted.finished(), cache=self.cache,
         )  # fmt: skip
 
     def here(self, path):
@@ -85,6 +85,37 @@ def test_an_older_output_beside_newer_ones_is_marked(build, download):
     build.end(*download)
     assert build.here(name_of("sub/b", "incomplete")) == ""
     assert build.here(name_of("a", "incomplete")) is None
+
+
+def test_a_mark_goes_once_the_newer_output_comes(build):
+    """Fetching the rest later leaves nothing to be made again."""
+    build.end("a")
+    build.end()
+    assert build.here("sub/b") == build.here(name_of("sub/b")) == "new"
+    assert build.here(name_of("sub/b", "incomplete")) is None
+
+
+@pytest.mark.parametrize("first", [["a"], []])
+def test_what_has_come_before_is_not_older(build, first):
+    """Results may be fetched one by one, or one again that was lost here."""
+    for path in ("a", "sub/b"):
+        (build.user / path).unlink()
+    build.begin()
+    write(build.job, dict.fromkeys(["a", "sub/b", name_of("a"), name_of("sub/b")], "new"))
+    build.end(*first)
+    (build.user / "sub" / "b").unlink(missing_ok=True)
+    build.end("sub/b")
+    for key in ("a", "sub/b"):
+        assert build.here(key) == build.here(name_of(key)) == "new"
+        assert build.here(name_of(key, "incomplete")) is None
+
+
+def test_a_mark_of_what_the_job_did_not_touch_stays(build):
+    """A rule that was interrupted here meanwhile has left half a file."""
+    write(build.begin().job, {"a": "newer"})
+    write(build.user, {name_of("sub/b", "incomplete"): "{}"})
+    build.end()
+    assert build.here(name_of("sub/b", "incomplete")) == "{}"
 
 
 def test_older_outputs_stay_as_good_where_nothing_newer_comes(build):
@@ -205,6 +236,18 @@ def test_an_output_that_is_a_directory(build, download, came, note, mark):
     assert {build.here("out/x"), build.here("out/deep/y")} == came
     assert build.here(name_of("out")) == build.here("out/.snakemake_timestamp") == note
     assert build.here(MARK) == mark
+
+
+def test_a_directory_that_came_in_two_goes_is_whole(build):
+    """Once all of it is here, so is its note, and no mark."""
+    files = ["out/x", "out/y", name_of("out")]
+    write(build.user, dict.fromkeys(files, "old"))
+    write(build.begin().job, dict.fromkeys(files, "new"))
+    build.end("out/x")
+    assert build.here(MARK) == ""
+    build.end("out/y")
+    assert {build.here(path) for path in files} == {"new"}
+    assert build.here(MARK) is None
 
 
 def test_a_mark_that_was_set_here_goes(build):

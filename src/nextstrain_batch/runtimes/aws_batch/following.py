@@ -108,6 +108,7 @@ def bring_back(
             wanted=chosen,
             run_id=run.id,
             cache=cache,
+            finished=chosen.finished(),
             earlier=lambda: batch.state.manifest(pathogen.root, bucket.url, "output"),
             progress=progress,
         )
