@@ -96,10 +96,14 @@ def checked(pattern: str) -> str:
 def _check_place(pattern: str, rest: str) -> None:
     """Raise ``ValueError`` where *rest*, a pattern without negation, can match no path of ours."""
     if rest.startswith("/"):
-        negation = "!" if is_negated(pattern) else ""
-        below = negation + rest.lstrip("/")
+        below = rest.lstrip("/")
+        if is_negated(pattern):
+            below = f"!\\{below}" if below.startswith("(") else f"!{below}"
         # What has no slash is sought at any depth, and only one at its end keeps it to the root.
-        anywhere = f" for a directory there, {below!r} for that name at any depth"
+        anywhere = (
+            f" for a directory there, {below!r} for that name at any depth (a file at the root"
+            " alone cannot be named)"
+        )
         instead = repr(below) if "/" in below else repr(f"{below}/") + anywhere
         raise ValueError(
             f"{pattern!r} begins with a slash, but patterns are relative to the pathogen's root:"

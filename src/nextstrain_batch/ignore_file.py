@@ -11,13 +11,13 @@ import re
 import stat
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.errors import PathogenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NAME = ".nextstrainignore"
 
@@ -74,8 +74,11 @@ def _content(path: Path) -> bytes:
     # Where it is a named pipe, nobody need ever write to it.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("it is no file")
+        status = os.fstat(descriptor)
+        # /dev/null stands for an empty one, as everywhere.
+        is_null = os.path.samestat(status, Path(os.devnull).stat())
+        if not is_null and not stat.S_ISREG(status.st_mode):
+            raise OSError("it is no regular file")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()
     finally:

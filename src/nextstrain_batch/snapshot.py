@@ -74,6 +74,7 @@ def take(
     progress: Progress = silent,
     problem: Callable[[PathogenError], None] = refuse,
     sink: Sink | None = None,
+    ready: Callable[[], None] = lambda: None,
     clock: Callable[[], int] = time.time_ns,
 ) -> Snapshot:
     """Return the snapshot of what ``walk`` *found* below *root*, reading what *cache* cannot tell.
@@ -82,7 +83,8 @@ def take(
 
     The cache is brought up to date and forgets what was not found. A file that vanishes, keeps
     changing while it is read or cannot be read, and a symlink that loops or leaves the root, is
-    handed to *problem* as a ``PathogenError`` and left out if that returns. What is read is given
+    handed to *problem* as a ``PathogenError`` and left out if that returns. *ready* is called when
+    all links have been looked at, and no file has been read yet. What is read is given
     to *sink*, which then tells of its progress. *clock* returns nanoseconds since 1970.
     """
     entries: dict[str, Entry] = {}
@@ -97,6 +99,7 @@ def take(
             unread.append(each)
         else:
             entries[each.path] = _entry(each, "file", chunks)
+    ready()
     cache.keep_only(set(paths))
     total = sum(each.status.st_size for each in unread)
     meter = Meter(progress if sink is None else silent, READING, total)

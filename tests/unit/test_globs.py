@@ -172,7 +172,8 @@ def test_what_cannot_be_meant(pattern, why):
     [
         ("/auspice/*", "write 'auspice/*', or"),
         ("!//auspice/", "write '!auspice/', or"),
-        ("/out", "write 'out/' for a directory there, 'out' for that name at any depth, or"),
+        ("!/(a)/", r"write '!\\(a)/', or"),
+        ("/out", "write 'out/' for a directory there, 'out' for that name at any depth (a file"),
         ("/home/ada/zika/out", "what follows the root"),
         ("../x", "the part '..'"), ("a/../x", "the part '..'"), ("!a/..", "the part '..'"),
         ("./..", "the part '..'"), (".", "the part '.'"), ("a/./b", "the part '.'"),

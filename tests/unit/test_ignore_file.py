@@ -100,9 +100,9 @@ def to(target):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (os.mkdir, "no file"),
-        (os.mkfifo, "no file"),
-        (to("/dev/zero"), "no file"),
+        (os.mkdir, "no regular file"),
+        (os.mkfifo, "no regular file"),
+        (to("/dev/zero"), "no regular file"),
         (to("nowhere"), "a symlink to what does not exist"),
         (to(".nextstrainignore"), "symbolic links"),
     ],
@@ -121,6 +121,14 @@ def test_a_symlink_to_a_file(tmp_path):
     ignored = IgnoreFile.of(tmp_path)
     assert ignored is not None
     assert ignored.rule("x.bam", False)
+
+
+def test_no_rules_by_way_of_dev_null(tmp_path):
+    """A symlink to /dev/null stands for an empty file, as is usual."""
+    (tmp_path / ".nextstrainignore").symlink_to("/dev/null")
+    ignored = IgnoreFile.of(tmp_path)
+    assert ignored is not None
+    assert not ignored.rule("x.bam", False)
 
 
 def test_the_rule_is_told():

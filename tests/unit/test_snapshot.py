@@ -187,6 +187,21 @@ def test_problems_can_be_collected(tmp_path):
     assert len(problems) == 2
 
 
+def test_it_is_told_when_all_but_the_files_was_looked_at(tmp_path):
+    """Whoever collects problems learns of all that show before files are read."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("/elsewhere")
+    found = list(walk(tmp_path, everything))
+    (tmp_path / "file").unlink()  # Reading it would be a problem, too.
+    problems, before = [], []
+    snapshot.take(
+        tmp_path, found, StatCache(), problem=problems.append,
+        ready=lambda: before.extend(problems),
+    )  # fmt: skip
+    assert ["'link'" in str(each) for each in before] == [True]
+    assert len(problems) == 2
+
+
 @pytest.mark.parametrize(
     ("link", "target", "kept"),
     [

@@ -86,7 +86,8 @@ class Report:
         self.ui.warn(
             f"The run is of the pathogen {shown(there)}, and its results are to come into"
             f" {shown(here)}, among its files. If that is not the same pathogen under another name,"
-            " leave with Control-Z and attach with the right directory."
+            " leave (by Control-Z while the job runs, by Control-C once it is over) and attach with"
+            " the right directory."
         )
 
     def detached(self, attach_command: str) -> None:

@@ -71,11 +71,6 @@ def gather(
     cache = batch.state.stat_cache(root)
     skip = UploadFilter(root, exclude)
     obstacles = _Obstacles()
-
-    def begin(size: int) -> None:
-        obstacles.refuse()
-        _check_job(batch, size)
-
     with batch.ui.progress() as progress:
 
         def read(sink: Sink | None) -> Snapshot:
@@ -86,9 +81,15 @@ def gather(
             unmatched = _unmatched(pathogen, skip.unmatched())
             for warning in (*_missing(pathogen, found, program), *unmatched):
                 batch.ui.warn(warning)
-            taken = take(root, found, cache, sink=sink, progress=progress, problem=obstacles.add)
-            obstacles.refuse()
-            return taken
+            return take(
+                root,
+                found,
+                cache,
+                sink=sink,
+                progress=progress,
+                problem=obstacles.add,
+                ready=obstacles.refuse,
+            )
 
         planned = read_and_plan(
             read,
@@ -97,7 +98,7 @@ def gather(
             now=clock,
             ahead=not dry_run,
             progress=progress,
-            expecting=begin,
+            expecting=lambda size: _check_job(batch, size),
         )
     batch.state.keep_stat_cache(root, cache)
     if not dry_run:
@@ -107,7 +108,7 @@ def gather(
 
 
 class _Obstacles:
-    """What cannot be sent: told together, as far as it shows before files are read and sent."""
+    """What cannot be sent: told together, as far as it shows before files are read."""
 
     def __init__(self) -> None:
         self._found: list[PathogenError] = []
