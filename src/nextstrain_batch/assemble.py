@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from nextstrain_batch.allocator import keeping_freed
 from nextstrain_batch.snapshot import open_file
 from nextstrain_batch.store import packs, parallel, zstd
+from nextstrain_batch.store.chunks import MAXIMUM, chunk_of
 from nextstrain_batch.store.progress import Meter, Progress, silent
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class _Whole:
     temporary: str = ""
     copied: set[int] = field(default_factory=set)
     """Offsets of the chunks that were copied from here, unread."""
+    has_holes: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -85,8 +88,9 @@ def assemble(
 
     ``done(entry, temporary)`` is called once a file is complete, from several threads. Chunks that
     *local* knows by their digests are copied from here, and verified unless their file is known to
-    hold them; the others are fetched from the packs where *manifest* says they are. Raises
-    ``LocalFilesError``, ``CorruptError`` and the transport's errors.
+    hold them; the others are fetched from the packs where *manifest* says they are. A chunk of
+    ``MAXIMUM`` zeros is neither: it becomes a hole in the file, which takes no room where the file
+    system can do that. Raises ``LocalFilesError``, ``CorruptError`` and the transport's errors.
     """
     places: dict[str, list[Place]] = {}
     chunks: dict[str, Chunk] = {}
@@ -95,6 +99,9 @@ def assemble(
     for whole in wholes:
         for offset, chunk in _offsets(whole.entry):
             if offset in whole.copied:
+                continue
+            if _is_hole(chunk):
+                whole.has_holes = True
                 continue
             whole.missing += 1
             places.setdefault(chunk.digest, []).append((whole, offset))
@@ -151,6 +158,8 @@ class _Pieces:
         """Hand over a file whose chunks are all written."""
         if not whole.temporary:
             whole.temporary = self._staging.create(whole.entry.path)
+        if whole.has_holes:
+            self._staging.lengthen(whole.entry.path, whole.temporary, whole.entry.size)
         self._done(whole.entry, whole.temporary)
 
 
@@ -197,7 +206,8 @@ def _copy_run(run: _Run, whole: _Whole, staging: Staging) -> bool:
 def _runs(entry: Entry, local: Mapping[str, LocalPiece]) -> Iterator[_Run]:
     run: _Run | None = None
     for offset, chunk in _offsets(entry):
-        piece = local.get(chunk.digest)
+        # To copy a hole would fill it, on most file systems.
+        piece = None if _is_hole(chunk) else local.get(chunk.digest)
         if run is not None and (piece is None or not run.is_followed_by(piece)):
             yield run
             run = None
@@ -208,6 +218,15 @@ def _runs(entry: Entry, local: Mapping[str, LocalPiece]) -> Iterator[_Run]:
         run.offsets.append(offset)
     if run is not None:
         yield run
+
+
+def _is_hole(chunk: Chunk) -> bool:
+    return chunk.size == MAXIMUM and chunk.digest == _zeros()
+
+
+@functools.cache
+def _zeros() -> str:
+    return chunk_of(bytes(MAXIMUM)).digest
 
 
 def _offsets(entry: Entry) -> Iterator[tuple[int, Chunk]]:

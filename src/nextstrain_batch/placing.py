@@ -123,6 +123,11 @@ class Staging:
             finally:
                 os.close(descriptor)
 
+    def lengthen(self, path: str, temporary: str, size: int) -> None:
+        """Give a temporary file that is for *path* its *size*; what is not written is a hole."""
+        with _explaining("write", path):
+            os.truncate(temporary, size)
+
     def copy(
         self, path: str, temporary: str, offset: int, size: int, source: int, position: int
     ) -> bool:

@@ -61,3 +61,54 @@ def test_times_that_cannot_be_stored(run, tmp_path):
     root.mkdir()
     materialise(replace(run.base, entries=entries), run.transport, root, None)
     assert (root / "data/in").read_text() == "in"
+
+
+MIB = 1024 * 1024
+
+
+def sparse(path):
+    """Make a file of holes with a few bytes in between and at one end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(b"head")
+        file.seek(10 * MIB + 5)
+        file.write(b"middle")
+        file.truncate(40 * MIB + 7)
+    return path
+
+
+def room(path):
+    """Return how many bytes of the disk a file takes."""
+    return path.stat().st_blocks * 512
+
+
+@pytest.fixture
+def holes(tmp_path):
+    """A run with a sparse file, where the file system has such."""
+    sparse(tmp_path / "user" / "sparse")
+    if room(tmp_path / "user" / "sparse") > MIB:
+        pytest.skip("the file system fills holes")
+    return Run(tmp_path, {"Snakefile": "rule"})
+
+
+def test_holes_stay_holes(holes):
+    """A sparse file takes little room in the job, and again here with an edit by the job."""
+    arrived = holes.job / "sparse"
+    assert arrived.read_bytes() == (holes.user / "sparse").read_bytes()
+    assert room(arrived) <= 4 * MIB
+    with arrived.open("r+b") as file:
+        file.seek(20 * MIB)
+        file.write(b"edit")
+    holes.end()
+    assert (holes.user / "sparse").read_bytes() == arrived.read_bytes()
+    assert room(holes.user / "sparse") <= 6 * MIB
+
+
+def test_holes_do_not_travel(holes):
+    """What is known to be nothing but zeros is not fetched."""
+    (holes.job / "nothing").touch()
+    os.truncate(holes.job / "nothing", 64 * MIB)
+    holes.end()
+    assert (holes.user / "nothing").read_bytes() == bytes(64 * MIB)
+    assert room(holes.user / "nothing") == 0
+    assert holes.transport.counted() == {}

@@ -25,7 +25,7 @@ TIMES = st.integers(-(2**33), 2**33) | st.sampled_from(
     [0, -1, 1, 315_532_799, LATEST_NS // 10**9, 15_000_000_000, 1_700_000_000_000]
 )
 CONTENT = st.binary(max_size=30) | st.tuples(
-    st.integers(0, 3), st.integers(0, 2_600_000), st.sampled_from([b"", b"x", b"line\n"])
+    st.integers(0, 3), st.integers(0, 2_600_000), st.sampled_from([b"", b"x", b"line\n", b"\0"])
 )
 NODES = st.one_of(
     st.tuples(st.just("file"), CONTENT, st.sampled_from([0o644, 0o600, 0o755, 0o444, 0o4755])),
@@ -40,6 +40,8 @@ def content_of(content):
         return content
     seed, size, separator = content
     generator = random.Random(seed)
+    if separator == b"\0":
+        return generator.randbytes(seed) + bytes(size)  # a hole, mostly
     if not separator:
         return generator.randbytes(size)
     words = [generator.randbytes(20).hex().encode() + separator for _ in range(300)]
