@@ -282,10 +282,12 @@ def _fetch(
     size = sum(chunk.size for chunk in chunks.values())
     meter = Meter(progress, FETCHING, size)
     codec = zstd.best()
+    # More threads than processors make small files slower: they wait for Python's lock in turn.
+    turn = threading.Semaphore(parallel.processors())
 
     def fetch(pack_id: str) -> None:
         pack = manifest.packs[pack_id]
-        for chunk, data in packs.fetch(transport, pack, wanted[pack_id], codec):
+        for chunk, data in packs.fetch(transport, pack, wanted[pack_id], codec, turn):
             pieces.write(chunk, data)
             meter.add(len(data))
 
@@ -293,7 +295,7 @@ def _fetch(
         parallel.run(fetch, wanted, _WORKERS)
 
 
-def holds(file: Path, chunks: Iterable[Chunk]) -> bool:
+def holds(file: str, chunks: Iterable[Chunk]) -> bool:
     """Tell by reading whether a regular file holds exactly *chunks*.
 
     False if it cannot be read, or somebody writes to it meanwhile.

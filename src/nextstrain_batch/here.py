@@ -20,7 +20,7 @@ class Here:
     """The directory at *root*; *cache* tells what files hold without reading them."""
 
     def __init__(self, root: Path, cache: StatCache) -> None:
-        self._root = root
+        self._root = os.fspath(root)  # Asked of each file, a Path would take most of the time.
         self._real_root = os.path.realpath(root)
         self._cache = cache
         self._real = {"": True}
@@ -44,12 +44,12 @@ class Here:
             each.size for each in entry.chunks
         ]:
             return known == entry.chunks
-        return holds(self._root / entry.path, entry.chunks)
+        return holds(f"{self._root}/{entry.path}", entry.chunks)
 
     def status(self, path: str) -> os.stat_result | None:
         """Return the status of what is at *path*, which is not followed; None where nothing is."""
         try:
-            return os.lstat(self._root / path)
+            return os.lstat(f"{self._root}/{path}")
         except OSError:
             return None
 

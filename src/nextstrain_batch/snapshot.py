@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import FileIO
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
@@ -183,8 +183,12 @@ class _Read:
     found: Found
     chunks: tuple[Chunk, ...]
     began_ns: int
-    contents: tuple[bytes, ...] = ()
+    contents: tuple[bytes, ...]
     """The chunks', unless nobody asks for them or has had them already."""
+
+
+_Content = tuple[tuple[Chunk, ...], tuple[bytes, ...]]
+"""What ``_Read`` has of it."""
 
 
 class _Reading:
@@ -193,7 +197,7 @@ class _Reading:
     def __init__(
         self, root: Path, clock: Callable[[], int], meter: Meter, sink: Sink | None
     ) -> None:
-        self._root = root
+        self._root = os.fspath(root)
         self._clock = clock
         self._meter = meter
         self._sink = sink
@@ -215,28 +219,25 @@ class _Reading:
         return [found if found.status.st_size > _WHOLE else self._small(found) for found in group]
 
     def _small(self, found: Found) -> _Read | PathogenError:
-        contents: list[bytes] = []
-
-        def take(file: FileIO, size: int) -> tuple[Chunk, ...]:
-            contents.clear()
+        def take(file: FileIO, size: int) -> _Content:
             keep = self._sink is not None and size <= _WHOLE  # it may have grown since
             chunks: list[Chunk] = []
+            contents: list[bytes] = []
             for content in _pieces(file, size):
                 chunks.append(chunk_of(content))
                 if keep:
                     contents.append(content)
-            return tuple(chunks)
+            return tuple(chunks), tuple(contents)
 
         try:
-            outcome = _read(self._root, found.path, self._clock, take)
+            return _read(self._root, found.path, self._clock, take)
         except PathogenError as error:
             return error
         finally:
             self._meter.add(found.status.st_size)
-        return replace(outcome, contents=tuple(contents))
 
     def _big(self, found: Found) -> _Read | PathogenError:
-        def take(file: FileIO, size: int) -> tuple[Chunk, ...]:
+        def take(file: FileIO, size: int) -> _Content:
             chunks: list[Chunk] = []
             # Cutting holds Python's lock most of the time and hashing does not.
             for chunk, content in parallel.each(_named, _pieces(file, size), _readers()):
@@ -244,7 +245,7 @@ class _Reading:
                 if self._sink is not None:
                     self._sink.add(chunk, content)
                 self._meter.add(chunk.size)
-            return tuple(chunks)
+            return tuple(chunks), ()
 
         try:
             return _read(self._root, found.path, self._clock, take)
@@ -283,20 +284,20 @@ def _batches(unread: list[Found]) -> Iterator[list[Found]]:
 
 
 def _read(
-    root: Path,
+    root: str,
     path: str,
     clock: Callable[[], int],
-    take: Callable[[FileIO, int], tuple[Chunk, ...]],
+    take: Callable[[FileIO, int], _Content],
 ) -> _Read:
-    """Read a file until it keeps still meanwhile; ``take(file, size)`` returns its chunks."""
+    """Read a file until it keeps still meanwhile; ``take(file, size)`` returns what it holds."""
     for _ in range(_TRIES):
         began = clock()
         try:
-            with open_file(root / path) as file:
+            with open_file(f"{root}/{path}") as file:
                 before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     break
-                chunks = take(file, before.st_size)
+                chunks, contents = take(file, before.st_size)
                 after = os.fstat(file.fileno())
         except OSError as error:
             raise not_read(path, error) from None
@@ -308,7 +309,7 @@ def _read(
             after.st_size,
             after.st_size,
         ):
-            return _Read(Found(path, after), chunks, began)
+            return _Read(Found(path, after), chunks, began, contents)
     raise ChangedError.of(path)
 
 
@@ -341,7 +342,7 @@ def not_read(path: str, error: OSError) -> PathogenError:
     return unreadable(path, error, "file")
 
 
-def open_file(path: Path) -> FileIO:
+def open_file(path: Path | str) -> FileIO:
     """Open a file for reading, unbuffered; raises ``OSError``, also where it is a symlink.
 
     Does not wait for a writer where the file has become a named pipe.

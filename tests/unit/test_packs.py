@@ -34,6 +34,18 @@ def stored(contents, transport=None):
     return transport, Pack(plan.id, plan.size, len(data)), wanted
 
 
+class Turn:
+    """Tells whether it is somebody's."""
+
+    is_taken = False
+
+    def __enter__(self):
+        self.is_taken = True
+
+    def __exit__(self, *_):
+        self.is_taken = False
+
+
 def fetched(transport, pack, wanted):
     return list(packs.fetch(transport, pack, wanted, CODEC))
 
@@ -72,6 +84,19 @@ def test_packs_of_small_files_are_as_big_as_others():
         chunks = [named(number, size) for number in range(min(400_000, 100_000_000 // size))]
         sizes = [plan.size for plan in packs.plan(chunks)][:-1]
         assert 10_000_000 < sum(sizes) / len(sizes) < 24_000_000
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(5, 25, 15)])
+def test_a_turn_is_for_work_and_not_for_waiting(part):
+    """It is taken when content is there, and given back before S3 is asked, and at the end."""
+    generator = random.Random(1)
+    turn, taken = Turn(), []
+    transport, pack, wanted = stored([generator.randbytes(700_000) for _ in range(30)])
+    transport.before = lambda _verb, _key: taken.append(turn.is_taken)
+    for _ in packs.fetch(transport, pack, wanted[part], CODEC, turn):
+        assert turn.is_taken
+    assert taken == [False] * len(transport.requests)
+    assert not turn.is_taken
 
 
 def test_everything_of_a_pack():

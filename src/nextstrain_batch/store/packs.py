@@ -7,6 +7,7 @@ whichever version of zstd does it.
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from nextstrain_batch.store.manifest import Chunk, Location, Pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from nextstrain_batch.store.transport import Transport
     from nextstrain_batch.store.zstd import Codec
@@ -135,16 +137,22 @@ class Wanted:
 
 
 def fetch(
-    transport: Transport, pack: Pack, wanted: Sequence[Wanted], codec: Codec
+    transport: Transport,
+    pack: Pack,
+    wanted: Sequence[Wanted],
+    codec: Codec,
+    turn: AbstractContextManager[object] | None = None,
 ) -> Iterator[tuple[Chunk, memoryview]]:
     """Yield each wanted chunk with its verified content, in the order of their offsets.
 
     Fetches the whole pack where that costs least, else its table and the frames that hold
-    something wanted. Raises ``MissingObjectError`` when the pack is gone, and ``CorruptError``,
-    naming it, when it is not what its id and the manifest promise.
+    something wanted. *turn* is entered while there is something to decode, and for the caller to
+    work on, and not while S3 is waited for. Raises ``MissingObjectError`` when the pack is gone,
+    and ``CorruptError``, naming it, when it is not what its id and the manifest promise.
     """
     try:
-        yield from _fetch(transport, pack, sorted(wanted, key=lambda each: each.offset), codec)
+        ordered = sorted(wanted, key=lambda each: each.offset)
+        yield from _fetch(transport, pack, ordered, codec, turn or nullcontext())
     except CorruptError as error:
         raise _damaged(transport, pack.id, str(error)) from None
 
@@ -159,14 +167,19 @@ def _damaged(transport: Transport, pack_id: str, why: str) -> CorruptError:
 
 
 def _fetch(
-    transport: Transport, pack: Pack, wanted: Sequence[Wanted], codec: Codec
+    transport: Transport,
+    pack: Pack,
+    wanted: Sequence[Wanted],
+    codec: Codec,
+    turn: AbstractContextManager[object],
 ) -> Iterator[tuple[Chunk, memoryview]]:
     key = keys.pack(pack.id)
     live = sum(each.chunk.size for each in wanted)
     if pack.stored_size <= 2 * _GAP or 2 * live >= pack.size:
         data = transport.get(key)
         table = _checked(seekable.read_table(data, pack.stored_size), pack)
-        yield from _chunks(codec, table, wanted, data, 0)
+        with turn:
+            yield from _chunks(codec, table, wanted, data, 0)
         return
     table = _checked(_table(transport, key, pack), pack)
     for run in _runs(table, wanted):
@@ -174,7 +187,8 @@ def _fetch(
         last = table.frames(run[-1].offset, run[-1].chunk.size)[-1]
         start = table.stored[first]
         data = transport.get(key, start, table.stored[last + 1] - start)
-        yield from _chunks(codec, table, run, data, start)
+        with turn:
+            yield from _chunks(codec, table, run, data, start)
 
 
 def _table(transport: Transport, key: str, pack: Pack) -> seekable.Table:
