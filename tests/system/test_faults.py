@@ -218,7 +218,7 @@ def test_the_disk_is_full(nextstrain, pathogen, broken):
 
 def test_the_disk_is_too_small_for_the_files(nextstrain, pathogen, broken):
     """Files that do not fit into the job are an error that says so."""
-    (pathogen / "big").write_bytes(b"\0" * 40_000_000)
+    (pathogen / "big").write_bytes(b"x" * 40_000_000)
     broken.add("fill-disk", size=24 * 1024**2)
     build = run(nextstrain, pathogen, "echo never")
     assert build.returncode == 66, build.stdout + build.stderr
