@@ -49,6 +49,7 @@ class Wanted:
         self._names = [encoded(entry.path) for entry in output.entries]
         self._root = root
         self._comes = cache(self._how_much_comes)
+        self._name = cache(self._name_of)
 
     def __call__(self, path: str) -> bool:
         """Tell whether a path is wanted that the job left, or that it has removed."""
@@ -92,7 +93,7 @@ class Wanted:
         """Yield each note in ``metadata`` that is about an output of the job, and the output."""
         for path in self._entries:
             if "/metadata/" in path and _is_note(path):
-                name = self._name_of(path)
+                name = self._name(path)
                 if name in self._entries:
                     yield path, name
 
@@ -103,7 +104,7 @@ class Wanted:
             return False
         if "://" in key:
             return True  # The output is in a storage of its own, and needs not to be brought.
-        name = self._name_of(path)
+        name = self._name(path)
         if name in self._entries and self._is_torn(name):
             return "/incomplete/" in path
         comes = self._comes(name) if name else "nothing"
