@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -159,6 +160,27 @@ def test_an_isolated_job_sees_only_programs(tmp_path, host):
     assert end == Exit(0)
     assert "No such file" in lines[0]
     assert lines[1:] == ["/nextstrain/build", "/nextstrain 1", "read-only", "writable"]
+
+
+@pytest.mark.parametrize("disk", [None, 1_000_000])
+def test_programs_that_lie_in_tmp_are_found(tmp_path_factory, disk):
+    """The job's own ``/tmp`` hides the host's, but not an environment that was made in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        tools = Path(directory, "tools", "bin")
+        tools.mkdir(parents=True)
+        (tools / "own-tool").write_text("#!/bin/sh\necho found\n")
+        (tools / "own-tool").chmod(0o755)
+        Path(directory, "secret").touch()
+        path = f"{tools}:{os.environ['PATH']}"
+        shown = Host.of(path, tmp_path_factory.mktemp("home"))
+        isolated = root(shown) or missing("bubblewrap does not work here")
+        place = tmp_path_factory.mktemp("tasks")
+        executor = Executor(place / "tasks", shown, isolated, Images(place / "images.json"))
+        executor.clear()
+        task = Task("sh", "-c", f"own-tool; ls {directory}; touch /tmp/y && echo writable")
+        executor.start(replace(task.launch, disk=disk))
+        assert task.wait() == Exit(0)
+        assert task.printed == b"found\ntools\nwritable\n"
 
 
 def image_of(tmp_path, host, directory):

@@ -44,6 +44,12 @@ def test_a_name_that_no_file_system_takes_is_left_out(tmp_path):
     assert visible(host(tmp_path / "user", Path("/", "x" * 300))) == []
 
 
+@pytest.mark.parametrize("named", ["/tmp", "/tmp/bin"])
+def test_the_jobs_own_directories_stay_its_own(tmp_path, named):
+    """Where PATH names ``/tmp`` or a ``bin`` in it, jobs see the latter at most."""
+    assert Path("/tmp") not in visible(host(tmp_path / "user", Path(named)))
+
+
 def test_of_local_only_programs_are_shown(tmp_path):
     """``~/.local`` also holds keyrings and mail."""
     home = tmp_path / "user"

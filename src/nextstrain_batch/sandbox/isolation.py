@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .images import Image
 
@@ -31,6 +31,10 @@ UNSHARE: tuple[tuple[str, ...], ...] = (
     ("--unshare-pid", "--unshare-ipc"),
 )
 """What is tried, best first."""
+
+OWN = (Path("/tmp"), Path("/nextstrain"))  # noqa: S108
+"""What is the job's own, and empty at first but for programs of the host that lie there."""
+BUILD = Path("/nextstrain/build")
 
 _OF_TOOLS = ("bin", "lib", "share/uv", "share/pipx", "pipx", "share/pnpm")
 """What is bound of ``~/.local``: programs and their libraries, but no keyrings or mail."""
@@ -77,6 +81,8 @@ class Root:
     """bubblewrap."""
     unshare: tuple[str, ...]
     binds: tuple[str, ...]
+    inside: tuple[str, ...] = ()
+    """What is bound into the directories that are the job's own, once they are there."""
 
     def command(
         self,
@@ -96,26 +102,25 @@ class Root:
         """
         if image.directory is None:
             binds = [*self.binds, *(("--ro-bind", str(scripts), "/sbin") if merged() else ())]
-            inside: list[str] = []
+            inside = [*self.inside]
         else:
             binds, inside = _image_binds(image.directory)
         return [
             *(str(self.program), *self.unshare, "--as-pid-1", "--die-with-parent"),
             *("--new-session", "--info-fd", str(info_fd), *binds),
             *("--proc", "/proc", "--dev", "/dev", *_writable(task, disk), *inside),
-            *("--chdir", "/nextstrain/build", "--", *argv),
+            *("--chdir", str(BUILD), "--", *argv),
         ]
 
 
 def _writable(task: Path, disk: int | None) -> list[str]:
     if disk is None:
         return [
-            *("--bind", str(task / "tmp"), "/tmp"),  # noqa: S108
-            *("--bind", str(task / "nextstrain"), "/nextstrain"),
+            *(word for own in OWN for word in ("--bind", str(task / own.name), str(own))),
         ]
     return [
         *("--perms", "1777", "--size", str(disk), "--tmpfs", "/tmp"),  # noqa: S108
-        *("--size", str(disk), "--tmpfs", "/nextstrain", "--dir", "/nextstrain/build"),
+        *("--size", str(disk), "--tmpfs", "/nextstrain", "--dir", str(BUILD)),
     ]
 
 
@@ -145,10 +150,12 @@ def root(host: Host) -> Root | None:
     program = bubblewrap()
     if program is None:
         return None
-    binds = tuple(_binds(host))
+    shown = visible(host)
+    binds = (*_of_system(), *_read_only(path for path in shown if not _is_own(path)))
+    inside = tuple(_read_only(path for path in shown if _is_own(path)))
     for unshare in UNSHARE:
-        if _works(program, unshare, binds):
-            return Root(program, unshare, binds)
+        if _works(program, unshare, (*binds, *inside)):
+            return Root(program, unshare, binds, inside)
     return None
 
 
@@ -160,7 +167,7 @@ def _works(program: Path, unshare: tuple[str, ...], binds: tuple[str, ...]) -> b
         return False
 
 
-def _binds(host: Host) -> Iterator[str]:
+def _of_system() -> Iterator[str]:
     for name in SYSTEM:
         path = Path(name)
         if name == "/sbin" and merged():
@@ -168,18 +175,27 @@ def _binds(host: Host) -> Iterator[str]:
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), name)
         elif path.is_dir():
-            yield from ("--ro-bind", name, name)
-    for path in visible(host):
-        yield from ("--ro-bind", str(path), str(path))
+            yield from _read_only([path])
     resolver = Path("/etc/resolv.conf")
     if resolver.exists() and not resolver.resolve().is_relative_to("/etc"):
-        yield from ("--ro-bind", str(resolver.resolve()), str(resolver.resolve()))
+        yield from _read_only([resolver.resolve()])
+
+
+def _read_only(paths: Iterable[Path]) -> Iterator[str]:
+    for path in paths:
+        yield from ("--ro-bind", str(path), str(path))
+
+
+def _is_own(path: Path) -> bool:
+    """Tell whether the job's own directories would hide what lies there."""
+    return any(path.is_relative_to(own) for own in OWN)
 
 
 def visible(host: Host) -> list[Path]:
     """Return the directories beyond ``SYSTEM`` that jobs see, outer ones before inner ones.
 
-    Never the user's home or a directory above it.
+    Never the user's home or a directory above it, nor what would take the place of a directory
+    that is the job's own.
     """
     wanted: dict[Path, None] = {}
     for entry in [*host.prefixes, *(_prefix(Path(entry)) for entry in host.path)]:
@@ -187,7 +203,11 @@ def visible(host: Host) -> list[Path]:
             wanted.update({path: None, path.resolve(): None})
     for entry in map(Path, host.path):
         wanted[entry] = None
-    allowed = [path for path in wanted if _is_open(path) and not _holds(path, host.home)]
+    allowed = [
+        path
+        for path in wanted
+        if _is_open(path) and not _holds(path, host.home) and not _takes_place(path)
+    ]
     outside = [path for path in allowed if not any(path.is_relative_to(name) for name in SYSTEM)]
     return sorted(outside, key=lambda path: len(path.parts))
 
@@ -206,6 +226,11 @@ def _without_home(path: Path, home: Path) -> list[Path]:
     if path == home / ".local":
         return [path / name for name in _OF_TOOLS]
     return [path]
+
+
+def _takes_place(path: Path) -> bool:
+    """Tell whether binding *path* would show the host's ``/tmp``, or put something in the build."""
+    return path in OWN or path.is_relative_to(BUILD)
 
 
 def _holds(path: Path, home: Path) -> bool:
