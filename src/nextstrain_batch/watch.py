@@ -9,11 +9,9 @@ for us and long ones should not use up the account's quotas. The whole is explai
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nextstrain_batch.aws_errors import TRANSIENT, paragraphs
-from nextstrain_batch.errors import UserError
+from nextstrain_batch.aws_errors import TRANSIENT
 from nextstrain_batch.events import Notice, StateChange
 from nextstrain_batch.job import UnknownJobError, describe
 from nextstrain_batch.trouble import PATIENCE, Trouble
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
     from nextstrain_batch.clients import BatchClient
     from nextstrain_batch.diagnose import Diagnosis
+    from nextstrain_batch.errors import UserError
     from nextstrain_batch.events import Event
     from nextstrain_batch.job import Job
     from nextstrain_batch.logs import JobLogs
@@ -45,7 +44,6 @@ def follow(
     batch: BatchClient,
     clock: Callable[[], float],
     wait: Callable[[float], object],
-    reattach: str,
     logs: JobLogs | None = None,
     diagnosis: Diagnosis | None = None,
     just_submitted: bool = False,
@@ -55,8 +53,7 @@ def follow(
 
     *clock* counts seconds. *wait* lets some pass; it may return early, whereupon the state is
     looked at soon, and it may raise: the exception comes out here. Nothing is asked for between
-    two events that the caller did not take. Without *logs* no lines are given. *reattach* is the
-    command line that takes the watching up again: it is added to every error that ends it.
+    two events that the caller did not take. Without *logs* no lines are given.
 
     Trouble with the connection is ridden out for *patience* seconds, then raises
     ``UnreachableError``. Raises ``UnknownJobError`` for a job that AWS does not know, which with
@@ -65,32 +62,7 @@ def follow(
     watch = _Watch(job_id, batch, clock, logs, diagnosis, patience)
     if just_submitted:
         watch.unknown_until = clock() + APPEARS
-    with leading_back(reattach):
-        yield from watch.events(wait)
-
-
-@contextmanager
-def leading_back(reattach: str, comfort: str = "The job itself is not affected.") -> Iterator[None]:
-    """Add the command that takes a job up again to every error inside the ``with``.
-
-    Not to one that says it already, or that the job is not known.
-    """
-    try:
-        yield
-    except UnknownJobError:
-        raise
-    except UserError as error:
-        if reattach not in str(error):
-            # In place, so that the class and what it carries stay.
-            error.args = (with_reattach(str(error), reattach, comfort), *error.args[1:])
-        raise
-
-
-def with_reattach(
-    message: str, reattach: str, comfort: str = "The job itself is not affected."
-) -> str:
-    """Add the command that takes the watching up again to a message that ends it."""
-    return paragraphs(message, f"{comfort} To take it up again:\n\n    {reattach}")
+    return watch.events(wait)
 
 
 def state_interval(unchanged: float) -> float:

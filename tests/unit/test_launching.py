@@ -23,7 +23,7 @@ from nextstrain_batch.errors import (
 from nextstrain_batch.local_state import LocalState
 from nextstrain_batch.pathogen import Pathogen
 from nextstrain_batch.runtimes.aws_batch import launching
-from nextstrain_batch.runtimes.aws_batch.context import Batch, attach_command, fetch_command
+from nextstrain_batch.runtimes.aws_batch.context import Batch
 from nextstrain_batch.store import keys
 from nextstrain_batch.store.manifest import Manifest
 from nextstrain_batch.submit import MayExistError
@@ -184,16 +184,6 @@ def test_a_run_that_cannot_be_recorded_leaves_no_environment(tmp_path):
 
 
 # --- attaching ---------------------------------------------------------------------------------
-
-
-def test_the_commands_that_take_a_job_up(tmp_path):
-    """Without a directory one only watches, and what fetches leaves room for the directory."""
-    batch = Place(tmp_path).batch
-    words = "nextstrain build --aws-batch --attach job-1"
-    assert attach_command(batch, "job-1", Path("my zika")) == f"{words} 'my zika'"
-    assert fetch_command(batch, "job-1", Path("my zika")) == f"{words} 'my zika'"
-    assert attach_command(batch, "job-1", None) == f"{words} --no-download"
-    assert fetch_command(batch, "job-1", None) == f"{words} <directory>"
 
 
 @pytest.mark.parametrize("name", ["job-1", RUN.id])

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 from fakes_aws import STREAM, Clock, FakeBatch, FakeLogs, attempt_detail, client_error
 from fakes_aws import job_detail as detail
 from nextstrain_batch.diagnose import Diagnosis
-from nextstrain_batch.errors import AccessDeniedError, CredentialsError, UnreachableError
+from nextstrain_batch.errors import CredentialsError, UnreachableError
 from nextstrain_batch.events import LogLine, Notice, StateChange
 from nextstrain_batch.job import UnknownJobError
 from nextstrain_batch.logs import JobLogs
-from nextstrain_batch.watch import FASTEST, SLOWEST, follow, leading_back
-
-REATTACH = "nextstrain build --aws-batch --attach job-1 zika"
+from nextstrain_batch.watch import FASTEST, SLOWEST, follow
 
 
 def unreachable():
@@ -32,7 +30,6 @@ def watching(batch, logs=None, wait=None, diagnosis=None, **options):
         batch=batch,
         clock=clock,
         wait=wait or clock.wait,
-        reattach=REATTACH,
         logs=job_logs,
         diagnosis=diagnosis,
         **options,
@@ -209,50 +206,25 @@ def test_passing_trouble_is_ridden_out(error):
     assert len([when for when in batch.times("describe_jobs") if 100 < when < 500]) < 25
 
 
-def test_lasting_trouble_says_how_to_attach():
-    """Trouble that lasts ends the watching with the command that takes it up again."""
+def test_lasting_trouble_ends_the_watching():
+    """Trouble that lasts is told with what was asked for."""
     clock = Clock()
     batch = FakeBatch(clock, zika(clock), troubles=[(30, math.inf, unreachable())])
     with pytest.raises(UnreachableError) as raised:
         list(watching(batch))
-    assert REATTACH in str(raised.value)
     assert "https://batch.us-east-1.amazonaws.com/" in str(raised.value)
     assert 600 < clock() < 700
 
 
-def test_expired_credentials_say_how_to_attach():
-    """Credentials that expire while a job is watched end the watching at once, and say both."""
+def test_expired_credentials_end_the_watching():
+    """Credentials that expire while a job is watched end that at once."""
     clock = Clock()
     expired = client_error("ExpiredTokenException", "The security token is expired")
     batch = FakeBatch(clock, zika(clock), troubles=[(30, math.inf, expired)])
     with pytest.raises(CredentialsError) as raised:
         list(watching(batch))
     assert "expired" in str(raised.value)
-    assert REATTACH in str(raised.value)
     assert clock() < 32
-
-
-def test_a_denial_keeps_its_action():
-    """What is added to an error leaves what it carries."""
-    clock = Clock()
-    denied = client_error("AccessDeniedException", operation="DescribeJobs")
-    batch = FakeBatch(clock, zika(clock), troubles=[(0, math.inf, denied)])
-    with pytest.raises(AccessDeniedError) as raised:
-        list(watching(batch))
-    assert raised.value.action == "batch:DescribeJobs"
-    assert REATTACH in str(raised.value)
-
-
-def test_the_command_is_added_once():
-    """Whoever watches, and whoever calls that, may both see to it."""
-    with (
-        pytest.raises(UnreachableError) as raised,
-        leading_back(REATTACH, "Nothing is lost."),
-        leading_back(REATTACH),
-    ):
-        raise UnreachableError("No network.")
-    assert str(raised.value).count(REATTACH) == 1
-    assert "The job itself is not affected." in str(raised.value)
 
 
 def test_trouble_with_the_log_alone_does_not_end_the_watching():

@@ -125,13 +125,12 @@ def _launch(
 ) -> tuple[Launched, int | None]:
     """Send the files, submit the job and watch it; see ``_watch``."""
     from nextstrain_batch.interrupts import saying
-    from nextstrain_batch.runtimes.aws_batch.context import attach_command
 
     with saying(NOTHING_SUBMITTED):
         run = _send(batch, pathogen, options, report)
 
     from nextstrain_batch.runtimes.aws_batch import launching
-    from nextstrain_batch.watch import leading_back
+    from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
 
     interrupts = launching.interrupts_of(
         batch, lambda: launched.job_id, detach_on_interrupt=options.detach_on_interrupt
@@ -139,9 +138,9 @@ def _launch(
     with interrupts.installed():
         with interrupts.submitting():
             launched = launching.launch(batch, run, options.environment, pathogen.directory)
-        again = attach_command(batch, launched.job_id, options.directory)
-        with leading_back(again):
-            report.launched(launched, again)
+        way_back = WayBack.to(batch, launched.job_id, options.directory)
+        with way_back.while_it_runs():
+            report.launched(launched, way_back.attach)
         return launched, _watch(batch, launched, interrupts, options, report)
 
 
@@ -183,28 +182,27 @@ def _watch(
     report: Report,
 ) -> int | None:
     """Watch the job to its end; return the exit code where it is left before."""
-    from nextstrain_batch.interrupts import Detach, StopWaiting, saying
-    from nextstrain_batch.runtimes.aws_batch.context import attach_command, goes_on
-    from nextstrain_batch.watch import leading_back
+    from nextstrain_batch.interrupts import Detach, StopWaiting
+    from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
 
-    again = attach_command(batch, launched.job_id, options.directory)
-    with leading_back(again), saying(goes_on(batch, launched.job_id, options.directory)):
+    way_back = WayBack.to(batch, launched.job_id, options.directory)
+    with way_back.while_it_runs():
         if options.detach and interrupts.asked:
             raise KeyboardInterrupt
         if options.detach:
-            report.detached(again)
+            report.detached(way_back.attach)
             return 0
 
         from nextstrain_batch.runtimes.aws_batch import following
 
         try:
-            for event in following.watch(batch, launched, interrupts, again, cancel=options.cancel):
+            for event in following.watch(batch, launched, interrupts, cancel=options.cancel):
                 report.event(event, interrupts)
         except Detach:
-            report.detached(again)
+            report.detached(way_back.attach)
             return 0
         except StopWaiting:
-            report.left_ending(again)
+            report.left_ending(way_back.attach)
             return INTERRUPTED
     return None
 
@@ -217,19 +215,17 @@ def _end(
     report: Report,
 ) -> int:
     """Bring the results of a job that is over back, or say how to; return the build's exit code."""
-    from nextstrain_batch.interrupts import saying
     from nextstrain_batch.runtimes.aws_batch import following
-    from nextstrain_batch.runtimes.aws_batch.context import attach_command, fetch_command
-    from nextstrain_batch.watch import leading_back, with_reattach
+    from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
 
-    again = attach_command(batch, launched.job_id, options.directory)
-    stays = "What the job has stored stays in the bucket."
-    with leading_back(again, stays), saying(with_reattach("", again, stays)):
+    # By the run: AWS Batch forgets a job that is over sooner than its results expire.
+    way_back = WayBack.to(batch, launched.run.id, options.directory)
+    with way_back.once_it_is_over():
         outcome = following.end(batch, launched, report.job)
         report.ended(outcome)
         if options.download and pathogen is not None:
             downloaded = following.bring_back(batch, launched, outcome, pathogen, options.download)
             report.brought_back(downloaded, pathogen)
         elif outcome.attempts.manifests:
-            report.left_there(fetch_command(batch, launched.job_id, options.directory))
+            report.left_there(way_back.fetch)
     return outcome.exit_code

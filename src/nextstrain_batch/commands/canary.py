@@ -14,7 +14,8 @@ from nextstrain_batch.errors import UserError
 from nextstrain_batch.pathogen import find
 from nextstrain_batch.runtimes import base
 from nextstrain_batch.runtimes.aws_batch import following, gathering, launching
-from nextstrain_batch.runtimes.aws_batch.context import Batch, attach_command
+from nextstrain_batch.runtimes.aws_batch.context import Batch
+from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
 from nextstrain_batch.runtimes.options import AWS_BATCH, BuildOptions
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ def _fly(batch: BatchSettings, settings: Settings, directory: Path, ui: Ui) -> O
     run = launching.record(there, pathogen, PROGRAM, uploaded, options)
     launched = launching.launch(there, run, {}, directory)
     interrupts = launching.interrupts_of(there, lambda: launched.job_id, detach_on_interrupt=False)
-    again = attach_command(there, launched.job_id, None)
     job = None
-    for event in following.watch(there, launched, interrupts, again):
-        job = getattr(event, "job", None) or job
+    with WayBack.to(there, launched.job_id, None).while_it_runs():
+        for event in following.watch(there, launched, interrupts):
+            job = getattr(event, "job", None) or job
     outcome = following.end(there, launched, job)
     following.bring_back(there, launched, outcome, pathogen, True)
     return outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -80,33 +79,6 @@ class Launched:
     is_over: bool = False
     """Its job had ended when it was attached to."""
     is_forgotten: bool = False
-
-
-def attach_command(batch: Batch, name: str, directory: Path | None) -> str:
-    """Return the command line that takes up a job again, by its id or its run's."""
-    where = str(directory) if directory is not None else "--no-download"
-    return shlex.join([*_attaching(batch, name), where])
-
-
-def fetch_command(batch: Batch, name: str, directory: Path | None) -> str:
-    """Return the command line that brings a job's results; without a directory, with a blank."""
-    if directory is not None:
-        return attach_command(batch, name, directory)
-    return f"{shlex.join(_attaching(batch, name))} <directory>"
-
-
-def _attaching(batch: Batch, name: str) -> list[str]:
-    sandbox = ["--sandbox"] if batch.settings.sandbox.value else []
-    return ["nextstrain", "build", "--aws-batch", *sandbox, "--attach", name]
-
-
-def goes_on(batch: Batch, job_id: str, directory: Path | None) -> str:
-    """Say how to come back to a job that goes on, and how to end it."""
-    again = attach_command(batch, job_id, directory)
-    return (
-        f"The job {job_id} goes on. To take it up again:\n\n    {again}\n\n"
-        f"To cancel it:\n\n    {again} --cancel"
-    )
 
 
 def user() -> str:

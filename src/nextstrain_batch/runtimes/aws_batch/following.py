@@ -16,7 +16,7 @@ from nextstrain_batch.outcome import Attempts, Outcome, outcome_of
 from nextstrain_batch.runtimes.aws_batch.context import now
 from nextstrain_batch.store import codec, keys
 from nextstrain_batch.wanted import Wanted
-from nextstrain_batch.watch import follow, leading_back
+from nextstrain_batch.watch import follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,14 +36,12 @@ def watch(
     batch: Batch,
     launched: Launched,
     interrupts: Interrupts,
-    again: str,
     *,
     cancel: bool = False,
 ) -> Iterator[Event]:
     """Yield what happens to the job until it is over; *cancel* it first, if told to.
 
-    *again* is the command line that takes the watching up. Raises ``Detach`` or ``StopWaiting``
-    when a signal asks for it.
+    Raises ``Detach`` or ``StopWaiting`` when a signal asks for it.
     """
     if launched.is_forgotten:
         yield from _kept_lines(launched)
@@ -51,15 +49,13 @@ def watch(
     # The job's state comes first, and signals: nothing here waits until the bucket answers.
     bucket = launched.bucket.at_once
     if cancel and not launched.is_over:
-        with leading_back(again):
-            interrupts.cancel()
+        interrupts.cancel()
     clock = time.monotonic
     events = follow(
         launched.job_id,
         batch=batch.aws.batch,
         clock=clock,
         wait=interrupts.wait,
-        reattach=again,
         logs=JobLogs(batch.aws.logs, KeptLog(bucket, launched.run.id), clock=clock, now=now),
         diagnosis=Diagnosis(batch.aws.batch, clock),
         just_submitted=launched.is_new,

@@ -25,14 +25,12 @@ from nextstrain_batch.job import RUN_VARIABLE, UnknownJobError, cancel, describe
 from nextstrain_batch.runs import LedgerEntry, Run
 from nextstrain_batch.runtimes.aws_batch.context import (
     Launched,
-    attach_command,
-    goes_on,
     now,
     user,
 )
+from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
 from nextstrain_batch.store import codec, keys
 from nextstrain_batch.submit import JobRequest, MayExistError, find, submit
-from nextstrain_batch.watch import leading_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,7 +92,8 @@ def launch(
     ``KeyboardInterrupt``, says how to take it up. Trouble with the bucket is not ridden out:
     interrupts wait meanwhile.
     """
-    find_out = f"To find out, and to take it up:\n\n    {attach_command(batch, run.id, directory)}"
+    way_back = WayBack.to(batch, run.id, directory)
+    find_out = f"To find out, and to take it up:\n\n    {way_back.attach}"
     with saying(f"The job may exist. {find_out}"):
         try:
             job_id = _submitted(batch, run, environment)
@@ -126,12 +125,11 @@ def _keep_job_id(batch: Batch, run: Run, job_id: str, directory: Path) -> None:
     Where that fails it is said, and the job is watched all the same: it is found by its run's id,
     too.
     """
-    again = attach_command(batch, job_id, directory)
     notes: tuple[Callable[[], None], ...] = (
         lambda: _note(batch, run, directory),  # First, as it is quick.
         lambda: runs.write_record(run, batch.bucket.at_once),
     )
-    with leading_back(again), saying(goes_on(batch, job_id, directory)):
+    with WayBack.to(batch, job_id, directory).while_it_runs():
         for note in notes:
             try:
                 note()

@@ -1,0 +1,87 @@
+"""How to come back to a job that this command leaves, whatever makes it leave."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nextstrain_batch.aws_errors import paragraphs
+from nextstrain_batch.errors import UserError
+from nextstrain_batch.interrupts import saying
+from nextstrain_batch.job import UnknownJobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from nextstrain_batch.runtimes.aws_batch.context import Batch
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """The command lines that take up one job again."""
+
+    name: str
+    """The job's id, which its console shows, or its run's, which the bucket remembers longer."""
+    directory: Path | None
+    """Where its results belong, as the user named it; None to watch only."""
+    in_sandbox: bool = False
+
+    @classmethod
+    def to(cls, batch: Batch, name: str, directory: Path | None) -> WayBack:
+        """Return the one to a job in *batch*."""
+        return cls(name, directory, batch.settings.sandbox.value)
+
+    @property
+    def attach(self) -> str:
+        """What watches the job and brings its results."""
+        return self._command("--no-download")
+
+    @property
+    def fetch(self) -> str:
+        """What brings the job's results; without a directory, it leaves room for one."""
+        return self._command(None)
+
+    def _command(self, without: str | None) -> str:
+        sandbox = ["--sandbox"] if self.in_sandbox else []
+        words = ["nextstrain", "build", "--aws-batch", *sandbox, "--attach", self.name]
+        where = without if self.directory is None else str(self.directory)
+        return f"{shlex.join(words)} <directory>" if where is None else shlex.join([*words, where])
+
+    @contextmanager
+    def while_it_runs(self) -> Iterator[None]:
+        """Have what ends the ``with`` say how to come back to the job, which goes on.
+
+        That is an error or Control-C; an error that the job is not known says nothing more.
+        """
+        goes_on = (
+            f"The job {self.name} goes on. To take it up again:\n\n    {self.attach}\n\n"
+            f"To cancel it:\n\n    {self.attach} --cancel"
+        )
+        not_affected = f"The job itself is not affected. To take it up again:\n\n    {self.attach}"
+        with saying(goes_on), _adding(not_affected):
+            yield
+
+    @contextmanager
+    def once_it_is_over(self) -> Iterator[None]:
+        """Have what ends the ``with`` say how to get the results that it did not bring."""
+        stays = (
+            "What the job has stored stays in the bucket. To take it up again:"
+            f"\n\n    {self.attach}"
+        )
+        with saying(stays), _adding(stays):
+            yield
+
+
+@contextmanager
+def _adding(advice: str) -> Iterator[None]:
+    try:
+        yield
+    except UnknownJobError:
+        raise
+    except UserError as error:
+        # In place, so that the class and what it carries stay.
+        error.args = (paragraphs(str(error), advice), *error.args[1:])
+        raise

@@ -1,0 +1,61 @@
+"""How to come back to a job: the command lines, and that whatever leaves a job says them."""
+
+from pathlib import Path
+
+import pytest
+
+from nextstrain_batch.errors import AccessDeniedError, UnreachableError
+from nextstrain_batch.job import UnknownJobError
+from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
+
+ATTACH = "nextstrain build --aws-batch --attach job-1"
+ZIKA = WayBack("job-1", Path("zika"))
+
+
+def test_the_command_lines():
+    """Without a directory one only watches, and what fetches leaves room for the directory."""
+    named, nameless = WayBack("job-1", Path("my zika")), WayBack("job-1", None)
+    assert named.attach == named.fetch == f"{ATTACH} 'my zika'"
+    assert nameless.attach == f"{ATTACH} --no-download"
+    assert nameless.fetch == f"{ATTACH} <directory>"
+    assert WayBack("job-1", None, in_sandbox=True).fetch == (
+        "nextstrain build --aws-batch --sandbox --attach job-1 <directory>"
+    )
+
+
+def test_an_error_while_the_job_runs_says_how_to_come_back():
+    """After what went wrong, and with what it carries."""
+    with pytest.raises(AccessDeniedError) as raised, ZIKA.while_it_runs():
+        raise AccessDeniedError("Not allowed.", action="batch:DescribeJobs")
+    assert str(raised.value) == (
+        f"Not allowed.\n\nThe job itself is not affected. To take it up again:\n\n    {ATTACH} zika"
+    )
+    assert raised.value.action == "batch:DescribeJobs"
+
+
+def test_an_interrupt_while_the_job_runs_says_how_to_come_back_and_how_to_cancel():
+    """Whoever presses Control-C too often leaves the job as it is."""
+    with pytest.raises(KeyboardInterrupt) as raised, ZIKA.while_it_runs():
+        raise KeyboardInterrupt
+    (said,) = raised.value.args
+    assert "job-1 goes on" in said
+    assert f"    {ATTACH} zika\n" in said
+    assert said.endswith(f"    {ATTACH} zika --cancel")
+
+
+def test_nothing_leads_back_to_a_job_that_is_not_known():
+    """It would only fail again."""
+    with pytest.raises(UnknownJobError) as raised, ZIKA.while_it_runs():
+        raise UnknownJobError("No such job.")
+    assert str(raised.value) == "No such job."
+
+
+@pytest.mark.parametrize("left_by", [UnreachableError("No network."), KeyboardInterrupt()])
+def test_whatever_ends_the_bringing_back_says_where_the_results_are(left_by):
+    """The job is over: there is nothing to cancel, and nothing is lost."""
+    with pytest.raises((UnreachableError, KeyboardInterrupt)) as raised, ZIKA.once_it_is_over():
+        raise left_by
+    said = str(raised.value)
+    assert "stays in the bucket" in said
+    assert said.endswith(f"    {ATTACH} zika")
+    assert "--cancel" not in said
