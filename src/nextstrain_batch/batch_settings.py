@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nextstrain_batch.config import BucketUrl, Name, Setting, Source, read_config
 from nextstrain_batch.errors import ConfigError
+from nextstrain_batch.quantities import mebibytes
 
 if TYPE_CHECKING:
     from nextstrain_batch.config import Settings
@@ -27,8 +28,6 @@ DEFAULT_CPUS = 4
 DEFAULT_MEMORY_MIB = 7200
 SANDBOX_BUCKET = BucketUrl("nextstrain-jobs")
 DEFAULT_REGION = "us-east-1"
-
-MIB = 1024**2
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _memory(settings: Settings, given: Given) -> Setting[int]:
     if own := settings.number(MEMORY, given.memory_mib):
         return own
     if given.build_memory:
-        return Setting(-(-given.build_memory // MIB), Source("option", "--memory"))
+        return Setting(mebibytes(given.build_memory), Source("option", "--memory"))
     return Setting(DEFAULT_MEMORY_MIB)
 
 

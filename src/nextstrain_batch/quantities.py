@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+MIB = 1024**2
+
 _UNITS = {
     "": 1,
     "b": 1,
@@ -11,7 +13,7 @@ _UNITS = {
     "mb": 1000**2,
     "gb": 1000**3,
     "kib": 1024,
-    "mib": 1024**2,
+    "mib": MIB,
     "gib": 1024**3,
 }
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
@@ -41,6 +43,11 @@ def _scaled(number: str, unit: int) -> int:
     whole, _, fraction = number.partition(".")
     divisor: int = 10 ** len(fraction)
     return -(-int(whole + fraction) * unit // divisor)
+
+
+def mebibytes(count: int) -> int:
+    """Return a number of bytes in MiB, as AWS Batch counts memory; part of one counts as one."""
+    return -(-count // MIB)
 
 
 def shown_bytes(count: int) -> str:

@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nextstrain_batch.quantities import MIB
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MIB = 1024**2
 
 # The first says what the log's lines come from. The second makes an output again that a cut-off run
 # left unfinished; without it Snakemake stops, and the user has to send the build once more.

@@ -75,6 +75,24 @@ def test_the_settings_are_kept_for_builds_and_the_choices_for_the_next_time(setu
     assert (code, "There is nothing to do." in out) == (0, True)
 
 
+def test_the_others_are_told_what_builds_need(setup, home):
+    """What differs from what builds ask for by themselves is kept here and shown for the rest."""
+    sizes = ("--vcpus=8", "--memory=30gib", "--image=ours/augur:2")
+    code, out = setup("--bucket=our-jobs", "--yes", "--aws-batch-job=ours", *sizes)
+    assert code == 0
+    needed = (
+        "    [aws-batch]\n    s3-bucket = our-jobs\n    job = ours\n    cpus = 8\n"
+        "    memory = 30720\n    [docker]\n    image = ours/augur:2\n"
+    )
+    assert needed in out
+    assert "us-east-1 as their AWS region" in out
+    found = read_config(home / "config")
+    for line in needed.splitlines()[1:5]:
+        key, _, value = line.strip().partition(" = ")
+        assert found.get("aws-batch", key).value == value
+    assert found.get("docker", "image").value == "ours/augur:2"
+
+
 @pytest.fixture
 def theirs(clients):
     """Make a bucket, a log group and a policy as somebody else did."""
@@ -151,7 +169,7 @@ def test_closer_limits_take_away_what_they_replace(setup, clients, home):
     code, out = setup("--yes", "--own-jobs", "--own-prefixes")
     assert code == 0
     assert "with NextstrainJobsAccessToBatch" in out
-    assert "NEXTSTRAIN_AWS_BATCH_TAG_JOBS=1" in out
+    assert "    tag-jobs = true\n" in out
     assert (group_policies(clients), tags_jobs()) == ({"OwnJobs", "OwnPrefix", "Logs"}, "true")
     _, out = setup("--yes")
     assert "There is nothing to do." in out

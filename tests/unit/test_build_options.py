@@ -46,6 +46,8 @@ def test_everything_after_the_directory_is_the_programs():
         (["--native"], {}, "native"),
         (["--ambient"], {}, "native"),
         (["--docker"], {}, "docker"),
+        (["--conda"], {}, "conda"),
+        (["--singularity"], {}, "singularity"),
         ([], {}, "docker"),
         (["--sandbox"], {}, "aws-batch"),
         (["--sandbox"], {("core", "runner"): "native"}, "aws-batch"),
@@ -160,6 +162,8 @@ def test_values_of_variables_do_not_show():
         ["--aws-batch", "--cancel", "dir"],
         ["--aws-batch", "--attach", "id", "--detach", "dir"],
         ["--aws-batch", "--attach", " ", "dir"],
+        ["--aws-batch", "--attach", "id", "dir", "--cancel"],
+        ["--aws-batch", "--attach", "id", "dir", "--download=results/*"],
         ["--aws-batch", "--augur", "../augur", "dir"],
         ["--native", "--detach", "dir"],
         ["--native", "--attach", "id", "dir"],
@@ -173,6 +177,12 @@ def test_what_does_not_go_together(words):
     """Options that contradict each other, or a missing directory, are usage errors."""
     with pytest.raises(UsageError):
         options(*words)
+
+
+def test_the_programs_arguments_may_stay_where_a_job_is_attached_to():
+    """Whoever only adds --attach to the command that launched it need not take them out."""
+    found = options("--aws-batch", "--attach", "id", "dir", "--configfile", "c.yaml")
+    assert found.arguments == ("--configfile", "c.yaml")
 
 
 @pytest.mark.parametrize("words", [["--cancel"], ["--no-download"], ["--cancel", "dir"]])

@@ -31,6 +31,7 @@ RUN = Run("zika-1", BEGIN, "zika", "", ("true",), "queue", "job", "0" * 64)
 @dataclass
 class Options:
     directory: Path | None = None
+    arguments: tuple[str, ...] = ()
     logs: bool = True
     detach: bool = False
     cancel: bool = False
@@ -280,6 +281,13 @@ def test_a_job_that_is_over_is_not_cancelled(is_over):
     told = Told(cancel=True)
     told.report.attached(Launched(RUN, "job-1", MemoryTransport(), is_over=is_over), None)
     assert ("nothing to cancel" in told.out.getvalue()) is is_over
+
+
+def test_arguments_of_a_program_that_is_not_started_are_named():
+    """Whoever only adds --attach to the command that launched a job is told what they do."""
+    told = Told(arguments=("--configfile", "c.yaml"))
+    told.report.attached(Launched(RUN, "job-1", MemoryTransport()), None)
+    assert "ignored: --configfile c.yaml" in told.err.getvalue()
 
 
 @pytest.mark.parametrize(

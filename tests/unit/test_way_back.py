@@ -1,12 +1,15 @@
 """How to come back to a job: the command lines, and that whatever leaves a job says them."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from nextstrain_batch.errors import AccessDeniedError, UnreachableError
+from nextstrain_batch.arguments import Parser
+from nextstrain_batch.commands.build_options import add_arguments
+from nextstrain_batch.errors import AccessDeniedError, PathogenError, UnreachableError
 from nextstrain_batch.job import UnknownJobError
-from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
+from nextstrain_batch.runtimes.aws_batch.way_back import WayBack, before_there_is_a_job
 
 ATTACH = "nextstrain build --aws-batch --attach job-1"
 ZIKA = WayBack("job-1", Path("zika"))
@@ -18,9 +21,28 @@ def test_the_command_lines():
     assert named.attach == named.fetch == f"{ATTACH} 'my zika'"
     assert nameless.attach == f"{ATTACH} --no-download"
     assert nameless.fetch == f"{ATTACH} <directory>"
+    assert named.cancel == f"{ATTACH} --cancel 'my zika'"
+    assert nameless.cancel == f"{ATTACH} --cancel"
     assert WayBack("job-1", None, in_sandbox=True).fetch == (
         "nextstrain build --aws-batch --sandbox --attach job-1 <directory>"
     )
+
+
+@pytest.mark.parametrize("way_back", [WayBack("job-1", Path("my zika")), WayBack("job-1", None)])
+def test_the_command_lines_are_taken_by_the_command(way_back):
+    """Each says to the parser what it says to the reader, with nothing left for a program."""
+    parser = Parser(program_arguments=True)
+    add_arguments(parser)
+    for line in (
+        way_back.attach,
+        way_back.fetch.replace("<", "").replace(">", ""),
+        way_back.cancel,
+    ):
+        words = shlex.split(line)[2:]
+        found = parser.parse_args(words)
+        assert found.attach == "job-1"
+        assert found.program_arguments == []
+        assert found.cancel is ("--cancel" in words)
 
 
 def test_an_error_while_the_job_runs_says_how_to_come_back():
@@ -40,7 +62,7 @@ def test_an_interrupt_while_the_job_runs_says_how_to_come_back_and_how_to_cancel
     (said,) = raised.value.args
     assert "job-1 goes on" in said
     assert f"    {ATTACH} zika\n" in said
-    assert said.endswith(f"    {ATTACH} zika --cancel")
+    assert said.endswith(f"    {ATTACH} --cancel zika")
 
 
 def test_nothing_leads_back_to_a_job_that_is_not_known():
@@ -48,6 +70,21 @@ def test_nothing_leads_back_to_a_job_that_is_not_known():
     with pytest.raises(UnknownJobError) as raised, ZIKA.while_it_runs():
         raise UnknownJobError("No such job.")
     assert str(raised.value) == "No such job."
+
+
+@pytest.mark.parametrize("left_by", [UnreachableError("No network."), KeyboardInterrupt()])
+def test_who_did_not_get_as_far_as_a_job_is_told_to_go_on(left_by):
+    """What has arrived is not lost, and there is no job that costs anything."""
+    with pytest.raises((UnreachableError, KeyboardInterrupt)) as raised, before_there_is_a_job():
+        raise left_by
+    assert "No job was submitted. What has arrived" in str(raised.value)
+
+
+def test_an_error_with_a_next_step_of_its_own_stays_as_it_is():
+    """A file that cannot be sent, for one, is to be mended first."""
+    with pytest.raises(PathogenError) as raised, before_there_is_a_job():
+        raise PathogenError("results/x is a socket. Remove it.")
+    assert str(raised.value) == "results/x is a socket. Remove it."
 
 
 @pytest.mark.parametrize("left_by", [UnreachableError("No network."), KeyboardInterrupt()])

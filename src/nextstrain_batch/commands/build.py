@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from nextstrain_batch.snakemake import Command
 
 INTERRUPTED = 130
-NOTHING_SUBMITTED = (
-    "No job was submitted. What has arrived in the bucket is not sent again: run the same command"
-    " to go on."
-)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -124,13 +120,12 @@ def _launch(
     batch: Batch, pathogen: Pathogen, options: BuildOptions, report: Report
 ) -> tuple[Launched, int | None]:
     """Send the files, submit the job and watch it; see ``_watch``."""
-    from nextstrain_batch.interrupts import saying
+    from nextstrain_batch.runtimes.aws_batch.way_back import WayBack, before_there_is_a_job
 
-    with saying(NOTHING_SUBMITTED):
+    with before_there_is_a_job():
         run = _send(batch, pathogen, options, report)
 
     from nextstrain_batch.runtimes.aws_batch import launching
-    from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
 
     interrupts = launching.interrupts_of(
         batch, lambda: launched.job_id, detach_on_interrupt=options.detach_on_interrupt

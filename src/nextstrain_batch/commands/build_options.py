@@ -30,6 +30,12 @@ twice within ten seconds cancels it, Control-Z leaves it running and prints how 
 With --sandbox the same happens on an embedded AWS on this computer, without an account.
 """
 
+_FOR_ATTACHING = (
+    *("--cancel", "--detach-on-interrupt", "--no-logs", "--no-download"),
+    *("--download", "--exclude-from-download"),
+)
+"""The options that say how to attach, and mean nothing to Snakemake."""
+
 _GLOBS = (
     "Quote the pattern, which is relative to the pathogen's root; *, **, {a,b}, [ab], @(a|b) and a"
     " leading `!` for 'not' work; a directory's name stands for all that lies in it. Repeatable."
@@ -90,7 +96,7 @@ def _add_runtime(group: Group) -> None:
         dest="runtime",
         action="store_const",
         const=AWS_BATCH,
-        help="On AWS Batch, in the image of its job definition.",
+        help="On AWS Batch, in the image that --image names.",
     )
     choice.add_argument(
         "--native",
@@ -105,8 +111,12 @@ def _add_runtime(group: Group) -> None:
         dest="runtime",
         action="store_const",
         const="docker",
-        help="In a local container. Not in this version.",
+        help="In a local container. Not in this version, nor are --conda and --singularity.",
     )
+    for absent in ("conda", "singularity"):
+        choice.add_argument(
+            f"--{absent}", dest="runtime", action="store_const", const=absent, help=SUPPRESS
+        )
     aws_options.add_sandbox(group, implies="; implies --aws-batch")
 
 
@@ -337,8 +347,20 @@ def _check_job(arguments: Namespace) -> None:
     if arguments.dry_run and (arguments.attach is not None or arguments.detach):
         wrong = "--attach" if arguments.attach is not None else "--detach"
         raise conflict(f"--dry-run and {wrong} contradict each other: it starts no job.")
-    if arguments.attach is not None and not arguments.attach.strip():
+    if arguments.attach is not None:
+        _check_attach(arguments)
+
+
+def _check_attach(arguments: Namespace) -> None:
+    if not arguments.attach.strip():
         raise conflict("--attach needs the id of a job.")
+    # To take it for the program's, and watch a job that was to be cancelled, would cost money.
+    for word in arguments.program_arguments:
+        if (option := word.partition("=")[0]) in _FOR_ATTACHING:
+            raise conflict(
+                f"{option} comes after the directory, where it would be the program's, and --attach"
+                f" starts none. Put it before the directory: {option} {arguments.directory}"
+            )
 
 
 def _check_in_place(arguments: Namespace, runtime: Setting[str]) -> None:

@@ -176,7 +176,8 @@ def show_job(pathogen: Pathogen, words: Sequence[str], options: BuildOptions, ui
     ui.say(f"The job would run in {where}: {shlex.join(words)}")
     ui.say(
         f"It would be of {batch.job.value} in the queue {batch.queue.value}, with"
-        f" {batch.cpus.value} vCPUs and {batch.memory_mib.value} MiB."
+        f" {batch.cpus.value} vCPUs and {batch.memory_mib.value} MiB, in the image"
+        f" {options.image.value}."
     )
     if names := sorted(options.environment):
         ui.say(f"Its program would be given the variables {', '.join(names)}.")

@@ -76,6 +76,9 @@ class Report:
         self.ui.stage(f"Attaching to the AWS Batch job {launched.job_id}")
         started = f"{run.created.astimezone():%Y-%m-%d %H:%M:%S}"
         self.ui.say(f"Its run is {run.id}, started {started} by {run.user} on {run.host}.")
+        if self._options.arguments:
+            words = " ".join(map(printable, self._options.arguments))
+            self.ui.warn(f"--attach starts no program; its arguments are ignored: {words}")
         if self._options.cancel and launched.is_over:
             self.ui.say("The job is over already: there was nothing to cancel.")
         if pathogen is not None and self._options.download and pathogen.name != run.pathogen:

@@ -29,6 +29,7 @@ def register(subparsers: Subparsers) -> None:
     """Add the command."""
     from nextstrain_batch.arguments import checked, count
     from nextstrain_batch.commands import aws_options
+    from nextstrain_batch.quantities import parse_bytes
 
     parser = subparsers.add_parser(
         "check-setup", help="Tell whether the AWS account is ready.", description=DESCRIPTION
@@ -56,9 +57,9 @@ def register(subparsers: Subparsers) -> None:
     add("--cpus", metavar="<count>", type=checked(count), help="vCPUs of the jobs to check for.")
     add(
         "--memory",
-        metavar="<MiB>",
-        type=checked(count),
-        help="Memory of the jobs to check for.",
+        metavar="<amount>",
+        type=checked(parse_bytes),
+        help="Memory of the jobs to check for, such as 16gib.",
     )
     parser.set_defaults(run=run)
 
@@ -68,6 +69,7 @@ def run(arguments: Namespace) -> int:
     from nextstrain_batch import batch_settings, ui
     from nextstrain_batch.account.checks import Verdict
     from nextstrain_batch.config import Settings
+    from nextstrain_batch.quantities import mebibytes
 
     settings = Settings.load(os.environ)
     given = batch_settings.Given(
@@ -75,7 +77,7 @@ def run(arguments: Namespace) -> int:
         queue=arguments.aws_batch_queue,
         bucket=arguments.aws_batch_s3_bucket,
         cpus=arguments.cpus,
-        memory_mib=arguments.memory,
+        memory_mib=mebibytes(arguments.memory) if arguments.memory else None,
         sandbox=arguments.sandbox,
         tag_jobs=arguments.aws_batch_tag_jobs,
     )

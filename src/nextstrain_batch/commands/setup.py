@@ -219,7 +219,7 @@ def _remember(
     """Keep the settings that builds need, and the choices, and say what comes next."""
     from nextstrain_batch import atomic, config_edit
     from nextstrain_batch.account.options import to_toml
-    from nextstrain_batch.batch_settings import SECTION
+    from nextstrain_batch.commands import setup_settings
 
     if batch.sandbox.value:
         atomic.write(_memory(settings, batch), to_toml(options).encode())
@@ -229,7 +229,7 @@ def _remember(
         return
     kept, path = _kept(settings, options.bucket), settings.file.path
     atomic.write(kept, to_toml(options).encode())
-    changed = config_edit.update(path, SECTION, _values(options, batch, settings))
+    changed = setup_settings.keep(path, options, batch, settings)
     if arguments.set_default:
         changed |= config_edit.update(path, "core", {"runner": "aws-batch"})
     ui.say(f"\nThe settings for builds are in {path}{'' if changed else ', as before'}.")
@@ -239,31 +239,11 @@ def _remember(
             f"builds look in the region {batch.region.value} ({batch.region.source})."
             f" Set AWS_DEFAULT_REGION={options.region}."
         )
-    if options.tags_jobs:
-        ui.say(
-            "Jobs are tagged from here on. Everybody else sets it, too: `tag-jobs = true` under\n"
-            f"[{SECTION}] in ~/.nextstrain/config, or NEXTSTRAIN_AWS_BATCH_TAG_JOBS=1."
-        )
+    ui.say(f"\n{setup_settings.for_others(options)}")
     ui.say(
         f"\nNext: add people to the group {account.group.name}, `nextstrain check-setup`, and\n"
         "nextstrain build --aws-batch <directory>"
     )
-
-
-def _values(options: Options, batch: BatchSettings, settings: Settings) -> dict[str, str]:
-    """Return the settings for the configuration file; a prefix in the bucket stays."""
-    from nextstrain_batch.batch_settings import DEFAULT_JOB, DEFAULT_QUEUE, SECTION
-
-    same = batch.bucket is not None and batch.bucket.value.bucket == options.bucket
-    kept = batch.bucket.value if same and batch.bucket and batch.bucket.value.prefix else None
-    values = {"s3-bucket": str(kept or options.bucket)}
-    if options.names.definition != DEFAULT_JOB or settings.file.get(SECTION, "job"):
-        values["job"] = options.names.definition
-    if options.names.queue != DEFAULT_QUEUE or settings.file.get(SECTION, "queue"):
-        values["queue"] = options.names.queue
-    if options.tags_jobs or settings.file.get(SECTION, "tag-jobs"):
-        values["tag-jobs"] = str(options.tags_jobs).lower()
-    return values
 
 
 def _let_the_user_in(account: Account, place: Place, settings: Settings) -> None:

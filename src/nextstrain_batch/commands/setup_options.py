@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.arguments import checked, count
-from nextstrain_batch.quantities import parse_bytes
+from nextstrain_batch.quantities import mebibytes, parse_bytes
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -23,8 +23,6 @@ It may be run again at any time, goes on where it was interrupted, and takes ove
 It needs an administrator's credentials. Whoever launches builds does not: add those people to the
 group that it makes.
 """
-
-MIB = 1024**2
 
 
 def add_arguments(parser: Parser) -> None:
@@ -88,12 +86,16 @@ def _add_sizes(group: Group) -> None:
         group.add_argument(name, metavar=f"<{unit}>", type=checked(count), help=text)
 
     add("--max-vcpus", "count", "vCPUs that all jobs have together at most; default: 256.")
-    add("--vcpus", "count", "vCPUs of a job unless a build says otherwise; default: 4.")
+    add(
+        "--vcpus",
+        "count",
+        "vCPUs of a job where its builder's settings say no other number; default: 4.",
+    )
     group.add_argument(
         "--memory",
         metavar="<amount>",
         type=checked(parse_bytes),
-        help="Memory of a job unless a build says otherwise, such as 16gib; default: 7200 MiB.",
+        help="Memory of a job likewise, such as 16gib; default: 7200 MiB.",
     )
     add("--time-limit", "seconds", "After which a job is ended; default: 14400, four hours.")
     add("--expire-days", "days", "After which objects in the bucket expire; default and least: 30.")
@@ -211,7 +213,11 @@ def _add_names(group: Group) -> None:
     add = group.add_argument
     add("--bucket", metavar="<name>", help="The bucket's name, which nobody else on AWS may have.")
     add("--region", metavar="<region>", help="Default: the one of your AWS settings.")
-    add("--image", metavar="<image>", help="The jobs' image; default: nextstrain/base:latest.")
+    add(
+        "--image",
+        metavar="<image>",
+        help="The image of jobs, likewise; default: nextstrain/base:latest.",
+    )
     add("--aws-batch-job", metavar="<name>", help="The job definition; default: nextstrain-job.")
     add("--aws-batch-queue", metavar="<name>", help="The queue; default: nextstrain-job-queue.")
 
@@ -238,7 +244,7 @@ def given(arguments: Namespace) -> dict[str, Any]:
     found = {name: getattr(arguments, name) for name in DIRECT}
     found["timeout_seconds"] = arguments.time_limit
     if arguments.memory is not None:
-        found["memory_mib"] = -(-arguments.memory // MIB)
+        found["memory_mib"] = mebibytes(arguments.memory)
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in found.items()

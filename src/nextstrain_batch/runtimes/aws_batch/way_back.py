@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextstrain_batch.aws_errors import paragraphs
+from nextstrain_batch.aws_errors import TRANSIENT, paragraphs
 from nextstrain_batch.errors import UserError
 from nextstrain_batch.interrupts import saying
 from nextstrain_batch.job import UnknownJobError
@@ -37,18 +37,23 @@ class WayBack:
     @property
     def attach(self) -> str:
         """What watches the job and brings its results."""
-        return self._command("--no-download")
+        return self._command() if self.directory else self._command("--no-download")
 
     @property
     def fetch(self) -> str:
         """What brings the job's results; without a directory, it leaves room for one."""
-        return self._command(None)
+        return self._command() if self.directory else f"{self._command()} <directory>"
 
-    def _command(self, without: str | None) -> str:
+    @property
+    def cancel(self) -> str:
+        """What cancels the job, and brings what it has made by then."""
+        return self._command("--cancel")
+
+    def _command(self, *options: str) -> str:
+        # Options come before the directory: the words after it are the program's.
         sandbox = ["--sandbox"] if self.in_sandbox else []
-        words = ["nextstrain", "build", "--aws-batch", *sandbox, "--attach", self.name]
-        where = without if self.directory is None else str(self.directory)
-        return f"{shlex.join(words)} <directory>" if where is None else shlex.join([*words, where])
+        words = ["nextstrain", "build", "--aws-batch", *sandbox, "--attach", self.name, *options]
+        return shlex.join([*words, *([str(self.directory)] if self.directory else [])])
 
     @contextmanager
     def while_it_runs(self) -> Iterator[None]:
@@ -58,7 +63,7 @@ class WayBack:
         """
         goes_on = (
             f"The job {self.name} goes on. To take it up again:\n\n    {self.attach}\n\n"
-            f"To cancel it:\n\n    {self.attach} --cancel"
+            f"To cancel it:\n\n    {self.cancel}"
         )
         not_affected = f"The job itself is not affected. To take it up again:\n\n    {self.attach}"
         with saying(goes_on), _adding(not_affected):
@@ -76,12 +81,26 @@ class WayBack:
 
 
 @contextmanager
-def _adding(advice: str) -> Iterator[None]:
+def before_there_is_a_job() -> Iterator[None]:
+    """Have Control-C or trouble with the connection say how to go on, as nothing else does.
+
+    Other errors have their own next step, and the same command then comes after it.
+    """
+    nothing = (
+        "No job was submitted. What has arrived in the bucket is not sent again: run the same"
+        " command to go on."
+    )
+    with saying(nothing), _adding(nothing, to=TRANSIENT):
+        yield
+
+
+@contextmanager
+def _adding(advice: str, *, to: tuple[type[UserError], ...] = (UserError,)) -> Iterator[None]:
     try:
         yield
     except UnknownJobError:
         raise
-    except UserError as error:
+    except to as error:
         # In place, so that the class and what it carries stay.
         error.args = (paragraphs(str(error), advice), *error.args[1:])
         raise
