@@ -11,6 +11,8 @@ from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.store import codec, keys
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from nextstrain_batch.job import Job
     from nextstrain_batch.store.manifest import Manifest
     from nextstrain_batch.store.transport import Transport
@@ -26,19 +28,26 @@ class Attempts:
     results: dict[int, AttemptResult]
     manifests: tuple[int, ...]
     """Those with an output manifest, in order."""
+    written: datetime | None = None
+    """When one of them wrote something last, by the bucket's clock."""
 
     @classmethod
     def of(cls, run_id: str, bucket: Transport) -> Attempts:
         """Ask the bucket."""
-        found = {each.key for each in bucket.list(keys.attempts(run_id))}
-        numbers = sorted({keys.attempt_number(key) for key in found})
+        found: dict[str, datetime] = {}
+        numbers: set[int] = set()
+        for each in bucket.list(keys.attempts(run_id)):
+            if number := keys.attempt_number(run_id, each.key):
+                numbers.add(number)
+                found[each.key] = each.modified
         return cls(
             {
                 number: AttemptResult.from_json(bucket.get(keys.result(run_id, number)))
-                for number in numbers
+                for number in sorted(numbers)
                 if keys.result(run_id, number) in found
             },
-            tuple(n for n in numbers if keys.output_manifest(run_id, n) in found),
+            tuple(n for n in sorted(numbers) if keys.output_manifest(run_id, n) in found),
+            max(found.values(), default=None),
         )
 
     @property

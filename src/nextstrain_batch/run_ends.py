@@ -11,10 +11,13 @@ from nextstrain_batch.job import describe_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from nextstrain_batch.clients import BatchClient
     from nextstrain_batch.inventory import Inventory
     from nextstrain_batch.job import Job
+    from nextstrain_batch.outcome import Attempts
+    from nextstrain_batch.runs import Run
 
 SILENT = timedelta(days=7)
 """How long a run that AWS Batch does not know must have written nothing.
@@ -22,6 +25,23 @@ SILENT = timedelta(days=7)
 Batch forgets what has ended after some days; but the job may also be another region's or another
 account's, or have been submitted by a client that was killed before it noted the job's id.
 """
+
+
+REMEMBERED = timedelta(days=1)
+"""How long AWS Batch knows a job after its end, at least. (Seven days by its documentation; users
+saw it forget after one or two.)"""
+
+
+def is_over(run: Run, attempts: Attempts, now: datetime) -> bool:
+    """Tell whether a run is over for certain whose job AWS Batch does not know.
+
+    A failed attempt may be followed by another one, as long as Batch might know of it elsewhere.
+    """
+    last = attempts.last_result
+    if last is not None and last.exit_code == 0:
+        return True
+    silent = now - max(run.created, attempts.written or run.created)
+    return silent > (SILENT if last is None else REMEMBERED)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +20,10 @@ from nextstrain_batch.errors import (
     MissingObjectError,
     UnreachableError,
 )
+from nextstrain_batch.job import UnknownJobError
 from nextstrain_batch.local_state import LocalState
 from nextstrain_batch.pathogen import Pathogen
+from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.runtimes.aws_batch import launching
 from nextstrain_batch.runtimes.aws_batch.context import Batch
 from nextstrain_batch.store import keys
@@ -241,6 +243,58 @@ def test_a_job_that_is_over_is_known_to_be(tmp_path):
     runs.write_record(replace(RUN, job_id="job-1"), place.bucket)
     place.describes("FAILED")
     assert launching.attach(place.batch, "job-1").is_over
+
+
+def result(exit_code):
+    return AttemptResult(1, exit_code, RUN.created, RUN.created, 0)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "days", "is_forgotten"),
+    [(0, 0.1, True), (1, 1.1, True), (1, 0.1, False), (None, 7.1, True), (None, 1.1, False)],
+)
+def test_a_job_that_is_not_known_is_forgotten_once_its_run_is_over(
+    tmp_path, exit_code, days, is_forgotten
+):
+    """Elsewhere, where it is known, it may wait or be tried again, and then needs its values."""
+    place = Place(tmp_path)
+    runs.write_record(replace(RUN, job_id="job-1"), place.bucket)
+    place.bucket.now = RUN.created
+    if exit_code is not None:
+        place.bucket.put(keys.result(RUN.id, 1), result(exit_code).to_json())
     place.aws.states = []
-    forgotten = launching.attach(place.batch, RUN.id)
-    assert (forgotten.is_over, forgotten.is_forgotten) == (True, True)
+
+    def attach():
+        now = RUN.created + timedelta(days=days)
+        return launching.attach(place.batch, RUN.id, clock=lambda: now)
+
+    if is_forgotten:
+        assert attach().is_forgotten
+        assert attach().is_over
+    else:
+        assert "Likely causes" in raised(UnknownJobError, attach)
+
+
+def test_a_job_just_submitted_need_not_be_known_yet(tmp_path):
+    """Not all of AWS knows it at once; the watching waits for that."""
+    place = Place(tmp_path)
+    runs.write_record(replace(RUN, job_id="job-1"), place.bucket)
+    place.aws.states = []
+    soon = RUN.created + timedelta(seconds=20)
+    launched = launching.attach(place.batch, RUN.id, clock=lambda: soon)
+    assert (launched.is_new, launched.is_over, launched.is_forgotten) == (True, False, False)
+
+
+@pytest.mark.parametrize("hours", [0, 30])
+def test_a_job_of_another_region_is_said_to_be(tmp_path, hours):
+    """Whoever attaches in a shell without the region is told which one it was."""
+    place = Place(tmp_path)
+    run = replace(RUN, job_id="job-1")
+    runs.write_record(run, place.bucket)
+    place.batch.state.ledger.write(
+        runs.LedgerEntry(run, place.bucket.url, "us-west-2", str(DIRECTORY))
+    )
+    place.aws.states = []
+    now = RUN.created + timedelta(hours=hours)
+    text = raised(UnknownJobError, lambda: launching.attach(place.batch, "job-1", lambda: now))
+    assert "AWS_DEFAULT_REGION=us-west-2" in text.partition("\n")[0]

@@ -67,6 +67,14 @@ def test_a_forgotten_job_without_a_result_cannot_be_told():
     assert "cannot tell" in outcome.summary
 
 
+@pytest.mark.parametrize("name", ["", ".DS_Store", "0/log", "x/log", "1/a/b", "١/log"])
+def test_what_somebody_else_put_among_the_attempts_is_passed_over(name):
+    """A console makes an object for a directory, and other programs leave theirs."""
+    bucket = MemoryTransport()
+    bucket.put(f"{keys.attempts(RUN)}{name}", b"")
+    assert Attempts.of(RUN, bucket) == NONE
+
+
 def test_what_the_job_side_says_is_passed_on():
     """An error of the job side, apart from the program, reaches the user."""
     bucket = MemoryTransport()

@@ -92,9 +92,10 @@ def attempt(run_id: str, number: int, name: str) -> str:
     return f"{attempts(run_id)}{number}/{name}"
 
 
-def attempt_number(key: str) -> int:
-    """Return the number of the attempt whose object *key* names."""
-    return int(key.rpartition("/attempts/")[2].partition("/")[0])
+def attempt_number(run_id: str, key: str) -> int | None:
+    """Return the number of the attempt whose object *key* names; None for somebody else's."""
+    found = re.fullmatch(f"{re.escape(attempts(run_id))}([1-9][0-9]*)/[^/]+", key, re.ASCII)
+    return int(found[1]) if found else None
 
 
 def output_manifest(run_id: str, number: int) -> str:

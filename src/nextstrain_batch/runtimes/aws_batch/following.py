@@ -13,6 +13,7 @@ from nextstrain_batch.job import UnknownJobError
 from nextstrain_batch.kept_log import KeptLog, Seen
 from nextstrain_batch.logs import JobLogs
 from nextstrain_batch.outcome import Attempts, Outcome, outcome_of
+from nextstrain_batch.run_ends import is_over
 from nextstrain_batch.runtimes.aws_batch.context import now
 from nextstrain_batch.store import codec, keys
 from nextstrain_batch.wanted import Wanted
@@ -65,7 +66,7 @@ def watch(
             yield from events
         except UnknownJobError:
             # Forgotten while this computer slept, say; the bucket remembers longer.
-            if not Attempts.of(launched.run.id, bucket).results:
+            if not is_over(launched.run, Attempts.of(launched.run.id, bucket), now()):
                 raise
 
 

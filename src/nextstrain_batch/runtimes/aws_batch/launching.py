@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from nextstrain_batch import __version__, job_tags, runs
@@ -22,6 +23,8 @@ from nextstrain_batch.errors import (
 )
 from nextstrain_batch.interrupts import Interrupts, saying
 from nextstrain_batch.job import RUN_VARIABLE, UnknownJobError, cancel, describe
+from nextstrain_batch.outcome import Attempts
+from nextstrain_batch.run_ends import is_over
 from nextstrain_batch.runs import LedgerEntry, Run
 from nextstrain_batch.runtimes.aws_batch.context import (
     Launched,
@@ -34,6 +37,7 @@ from nextstrain_batch.submit import JobRequest, MayExistError, find, submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from nextstrain_batch.job import Job
@@ -43,6 +47,10 @@ if TYPE_CHECKING:
     from nextstrain_batch.store.patient import Patient
     from nextstrain_batch.store.transport import Transport
     from nextstrain_batch.upload import Uploaded
+
+
+NEW = timedelta(minutes=10)
+"""For so long after a run was recorded, AWS Batch may not know its job yet."""
 
 
 def record(
@@ -167,8 +175,12 @@ def interrupts_of(
     )
 
 
-def attach(batch: Batch, name: str) -> Launched:
-    """Return the run of a job, by the id of either, wherever it was started from."""
+def attach(batch: Batch, name: str, clock: Callable[[], datetime] = now) -> Launched:
+    """Return the run of a job, by the id of either, wherever it was started from.
+
+    Raises ``UnknownJobError`` for a job that AWS Batch does not know, unless its run is over, so
+    that Batch has forgotten it, or new, so that Batch may not know it yet.
+    """
     entry = batch.state.ledger.by_job(name) or batch.state.ledger.read(name)
     url = _url(entry.bucket, entry.run.id) if entry else None
     job_id = entry.run.job_id if entry else None
@@ -177,16 +189,33 @@ def attach(batch: Batch, name: str) -> Launched:
     if job_id is None:
         url = url or _url(str(batch.settings.required_bucket), name)
         job_id = _job_of(batch, *_record(batch, url))
-    is_over = is_forgotten = False
     try:
         job = describe(batch.aws.batch, job_id)
-        url, is_over = _run_url(job), job.is_over
-    except UnknownJobError:
+    except UnknownJobError as error:
         if url is None:
             raise
-        is_over = is_forgotten = True
-    run, bucket = _record(batch, url)
-    return Launched(run, job_id, bucket, is_over=is_over, is_forgotten=is_forgotten)
+        run, bucket = _record(batch, url)
+        if is_over(run, Attempts.of(run.id, bucket), clock()):
+            return Launched(run, job_id, bucket, is_over=True, is_forgotten=True)
+        elsewhere = _elsewhere(batch, entry) if entry else None
+        if elsewhere is None and clock() - run.created < NEW:
+            return Launched(run, job_id, bucket, is_new=True)
+        error.args = (paragraphs(elsewhere, str(error)),)
+        raise
+    run, bucket = _record(batch, _run_url(job))
+    return Launched(run, job_id, bucket, is_over=job.is_over)
+
+
+def _elsewhere(batch: Batch, entry: LedgerEntry) -> str | None:
+    """Say that the run was submitted to another AWS than the one asked now, if it was."""
+    if entry.region != batch.aws.region:
+        return (
+            f"The run {entry.run.id} was submitted in the region {entry.region}, and the region"
+            f" asked now is {batch.aws.region}. AWS_DEFAULT_REGION={entry.region} asks there."
+        )
+    if entry.endpoint and not batch.aws.endpoint:
+        return f"The run {entry.run.id} was submitted to {entry.endpoint}; to a sandbox, perhaps?"
+    return None
 
 
 def _url(bucket: str, run_id: str) -> str:
