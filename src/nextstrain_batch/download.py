@@ -19,7 +19,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import count
+from itertools import count, dropwhile, takewhile
 from typing import TYPE_CHECKING
 
 from nextstrain_batch import beside
@@ -105,7 +105,8 @@ class Downloaded:
     unchanged: int
     """How many files and symlinks of the results were here already, besides Snakemake's own."""
     kept: tuple[tuple[str, str], ...]
-    """Paths where an edited file was, and the path where it was kept."""
+    """Paths where an edited file was, and the path where it was kept: now, or by an earlier
+    download of the same results, which may have failed before it could say so."""
     deleted_by_build: tuple[str, ...]
     """Paths of files and symlinks that the build deleted and that are still here."""
     passed_over: int = 0
@@ -159,6 +160,7 @@ def download(
         )
         for entry in work.to_link:
             work.place_link(staging, entry)
+        work.remove_replaced()
     left = {entry.path for entry in output.entries}
     gone = [
         entry.path
@@ -204,12 +206,15 @@ class _Download:
         self._run_id = run_id
         self._cache = cache
         self._parents: dict[str, Entry] = {}
+        self._replaced: list[str] = []
+        self._looked_for_kept: set[str] = set()
         self._lock = threading.Lock()
 
     # --- what is here
 
     def examine(self, entry: Entry) -> None:
         """Find out what has to be done for a changed entry; change metadata at most."""
+        self._find_kept(entry.path)
         if entry.kind == "directory":
             self._examine_directory(entry)
         elif (
@@ -232,6 +237,14 @@ class _Download:
         """Tell whether the build made a directory, or changed its mode."""
         before = self.base.get(directory.path)
         return before is None or before.mode != directory.mode
+
+    def _find_kept(self, path: str) -> None:
+        """Find what an earlier download kept of *path* and of what lies above it."""
+        while path and path not in self._looked_for_kept:
+            self._looked_for_kept.add(path)
+            places = takewhile(self._is_there, self._beside(path))
+            self.kept.extend((path, place) for place in places)
+            path = path.rpartition("/")[0]
 
     def _need_parents(self, path: str) -> None:
         parent = path.rpartition("/")[0]
@@ -265,7 +278,10 @@ class _Download:
         pieces: dict[str, LocalPiece] = {}
         for entry in self.base.values():
             if any(chunk.digest in needed for chunk in entry.chunks):
-                pieces.update(pieces_of(self._root, entry, self._here.status_if_known(entry)))
+                status = self._here.status_if_known(entry)
+                for digest, piece in pieces_of(self._root, entry, status):
+                    if status is not None or digest not in pieces:
+                        pieces[digest] = piece
         return pieces
 
     # --- what is done
@@ -294,10 +310,18 @@ class _Download:
     def remove_marks(self, paths: Iterable[str]) -> None:
         """Remove Snakemake's marks of what the build has finished, where there are any."""
         for path in filter(self._here.parents_are_real, paths):
-            try:
-                (self._root / path).unlink(missing_ok=True)
-            except OSError as error:
-                raise failed("remove", path, error) from error
+            self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        try:
+            (self._root / path).unlink(missing_ok=True)
+        except OSError as error:
+            raise failed("remove", path, error) from error
+
+    def remove_replaced(self) -> None:
+        """Remove the files that the build has replaced by directories, now that these are there."""
+        for path in self._replaced:
+            self._remove(path)
 
     def _refresh(self, entry: Entry) -> bool:
         """Give a file that holds the right content the right mode and time.
@@ -328,7 +352,10 @@ class _Download:
         return stat.S_IMODE(status.st_mode) & 0o777
 
     def _make_way(self, path: str) -> None:
-        """Move what is at *path* beside unless it was sent, or a build or Snakemake made it."""
+        """Move what is at *path* beside unless it was sent, or a build or Snakemake made it.
+
+        A file where a directory is to be is moved in either case, and removed at the end.
+        """
         full = self._root / path
         try:
             status = full.lstat()
@@ -340,9 +367,9 @@ class _Download:
             if is_directory and ours and not any(full.iterdir()):
                 full.rmdir()
             elif is_directory or not (ours or self._is_as_in(self._earlier, path)):
-                self._keep(path)
-            elif (self._output[path]).kind == "directory":
-                full.unlink()
+                self.kept.append((path, self._move_beside(path)))
+            elif self._output[path].kind == "directory":
+                self._replaced.append(self._move_beside(path))
         except OSError as error:
             raise failed("move aside", path, error) from error
 
@@ -355,9 +382,14 @@ class _Download:
     def _is_as_in(self, entries: dict[str, Entry], path: str) -> bool:
         return path in entries and self._here.has(entries[path])
 
-    def _keep(self, path: str) -> None:
-        names = (beside.name(path, self._run_id, number) for number in count(1))
-        place = next(name for name in names if not os.path.lexists(self._root / name))
-        (self._root / path).rename(self._root / place)
-        with self._lock:
-            self.kept.append((path, place))
+    def _move_beside(self, path: str) -> str:
+        with self._lock:  # Shortened names may be the same.
+            place = next(dropwhile(self._is_there, self._beside(path)))
+            (self._root / path).rename(self._root / place)
+        return place
+
+    def _beside(self, path: str) -> Iterator[str]:
+        return (beside.name(path, self._run_id, number) for number in count(1))
+
+    def _is_there(self, path: str) -> bool:
+        return self._here.status(path) is not None

@@ -45,6 +45,17 @@ def shared():
         yield Path(name)
 
 
+def test_pieces_come_from_whichever_file_is_still_as_it_was_sent(tmp_path):
+    """Where two files hold the same and one of them is gone, nothing is fetched."""
+    for gone in ("a", "b"):
+        run = Run(tmp_path / gone, {"a": BIG, "b": BIG})
+        (run.job / "c").write_bytes(BIG + b"more")
+        (run.user / gone).unlink()
+        before = run.transport.bytes_fetched
+        run.end()
+        assert run.transport.bytes_fetched - before < 100_000
+
+
 def test_new_and_changed_files_come_back(run):
     """New and changed files, directories and symlinks come back with mode and time."""
     write(run.job, {"results/tree": "tree", "data/in": "changed", "results/deep/er": ""})
@@ -115,7 +126,11 @@ def test_a_local_edit_is_kept_beside(run):
     assert (run.user / "data/in.before-run").read_text() == "by me"
     assert (run.user / "results/new.before-run").read_text() == "mine, too"
     write(run.user, {"data/in": "again by me"})
-    assert run.bring_back().kept == (("data/in", "data/in.before-run-2"),)
+    assert run.bring_back().kept == (
+        ("data/in", "data/in.before-run"),
+        ("data/in", "data/in.before-run-2"),
+        ("results/new", "results/new.before-run"),
+    )
     assert (run.user / "data/in.before-run").read_text() == "by me"
     assert (run.user / "data/in.before-run-2").read_text() == "again by me"
 
@@ -511,6 +526,34 @@ def test_kinds_may_change(tmp_path, before, after, edited):
         assert [path.read_text() for path in kept] == ["my edit"]
 
 
+def test_a_file_that_became_a_directory_is_there_until_the_directory_is(tmp_path):
+    """Where the bucket fails meanwhile, what was there is still there, under another name."""
+    run = Run(tmp_path, {"place": "before"})
+    (run.job / "place").unlink()
+    write(run.job, {"place/inner": "after"})
+
+    def lost(verb, _key):
+        if verb == "get":
+            raise UnreachableError("No network.")
+
+    run.transport.before = lost
+    with pytest.raises(UnreachableError):
+        run.end()
+    assert (run.user / "place.before-run").read_text() == "before"
+    run.transport.before = lambda _verb, _key: None
+    assert run.bring_back().kept == (("place", "place.before-run"),)
+    assert (run.user / "place" / "inner").read_text() == "after"
+
+
+def test_what_a_download_keeps_only_for_its_own_time_is_gone_at_its_end(tmp_path):
+    """A file as it was sent, in whose place the build made a directory, is nobody's edit."""
+    run = Run(tmp_path, {"place": "before"})
+    (run.job / "place").unlink()
+    write(run.job, {"place/inner": "after"})
+    assert run.end().kept == ()
+    assert {path.name for path in run.user.rglob("*")} == {"place", "inner"}
+
+
 def test_a_directory_replaced_by_a_symlink_is_not_written_through(run):
     """A local symlink where the build has a directory is moved aside, not followed."""
     elsewhere = write(run.user.parent / "elsewhere", {"in": "precious"})
@@ -548,7 +591,9 @@ def test_a_full_disk(run, code):
         if path.startswith("results/"):
             assert content == (run.job / path).read_bytes()
     assert b"edited" in {facts[2] for facts in found.values()}
-    assert run.bring_back().written, "the next try brings the rest"
+    done = run.bring_back()
+    assert done.written, "the next try brings the rest"
+    assert done.kept == (("data/in", "data/in.before-run"),), "whichever try has kept it"
     assert seen(run.job, times=False).items() <= seen(run.user, times=False).items()
 
 

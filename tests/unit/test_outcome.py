@@ -67,7 +67,7 @@ def test_a_forgotten_job_without_a_result_cannot_be_told():
     assert "cannot tell" in outcome.summary
 
 
-@pytest.mark.parametrize("name", ["", ".DS_Store", "0/log", "x/log", "1/a/b", "١/log"])
+@pytest.mark.parametrize("name", ["", ".DS_Store", "0/log", "x/log", "1/a/b", "²/log"])
 def test_what_somebody_else_put_among_the_attempts_is_passed_over(name):
     """A console makes an object for a directory, and other programs leave theirs."""
     bucket = MemoryTransport()
