@@ -62,7 +62,8 @@ class Pack:
     size: int
     """Of its uncompressed content, in bytes."""
     stored_size: int
-    """Of the object in the bucket, in bytes."""
+    """Of the object in the bucket, in bytes, when the manifest was written: another one of the
+    same name holds the same, and may be of another size."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ def _fetch(
     live = sum(each.chunk.size for each in wanted)
     if pack.stored_size <= 2 * _GAP or 2 * live >= pack.size:
         data = transport.get(key)
-        table = _checked(seekable.read_table(data, pack.stored_size), pack)
+        table = _checked(seekable.read_table(data, len(data)), pack)
         with turn:
             yield from _chunks(codec, table, wanted, data, 0)
         return
@@ -196,7 +196,9 @@ def _table(transport: Transport, key: str, pack: Pack) -> seekable.Table:
     length = seekable.table_length(tail)
     if len(tail) < length <= pack.stored_size:
         tail = transport.get(key, -length)
-    return seekable.read_table(tail, pack.stored_size)
+    # Its size is not compared with the manifest's: a pack that expired and was sent again may take
+    # other bytes for the same content, by another level or version of zstd.
+    return seekable.read_table(tail)
 
 
 def _checked(table: seekable.Table, pack: Pack) -> seekable.Table:

@@ -109,11 +109,11 @@ def table_length(tail: bytes) -> int:
     return _HEADER.size + count * row + _FOOTER.size
 
 
-def read_table(tail: bytes, stored_size: int) -> Table:
-    """Return the table at the end of *tail*, the last bytes of an object of *stored_size* bytes.
+def read_table(tail: bytes, stored_size: int | None = None) -> Table:
+    """Return the table at the end of *tail*, the last bytes of an object.
 
-    Raises ``CorruptError`` unless the table describes exactly that object, in frames that are
-    neither empty nor hold more than ``FRAME`` bytes.
+    Raises ``CorruptError`` unless it describes frames that are neither empty nor hold more than
+    ``FRAME`` bytes, and exactly an object of *stored_size* bytes, where that is known.
     """
     length = table_length(tail)
     if length > len(tail):
@@ -131,7 +131,7 @@ def read_table(tail: bytes, stored_size: int) -> Table:
             raise CorruptError(f"A pack claims {frame} bytes that hold {content}.")
         stored.append(stored[-1] + frame)
         raw.append(raw[-1] + content)
-    if stored[-1] + length != stored_size:
+    if stored_size is not None and stored[-1] + length != stored_size:
         raise CorruptError("The table of a pack does not describe its size.")
     return Table(tuple(stored), tuple(raw))
 
