@@ -20,8 +20,9 @@ help: ## list the targets
 demo: $(VENV)/.demo ## run the example build on the embedded AWS
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
+# Files of tests run beside each other; each has servers and directories of its own.
 test: lint types imports ## lint, types, import rules and every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -77,6 +77,8 @@ class Pruned:
     """In bytes."""
     kept: int
     """Objects of the plan that were found to be needed when it came to removing them."""
+    mark: UserError | None = None
+    """Why the mark of this pruning could not be removed, if it could not: uploads wait for it."""
 
 
 def plan(inventory: Inventory, over: frozenset[str], older_than: timedelta | None = None) -> Plan:
@@ -154,7 +156,8 @@ def execute(
     *token* is this pruning's own name, as ``keys.prune`` wants it. Starts over when it has deleted
     for so long that the listing may be out of date, and, after a *pause* of some seconds, when
     nobody knows what became of a request. Ends early with the transport's error when something
-    cannot be removed; what was to be removed after it is still there then.
+    cannot be removed; what was to be removed after it is still there then. The mark stays after
+    ``KeyboardInterrupt``, when deletes may be under way that nobody waits for.
     """
     waiting = {each.key: each for each in agreed.objects}
     meter = Meter(progress, DELETING, sum(each.size for each in waiting.values()))
@@ -180,9 +183,19 @@ def execute(
                 raise troubles[0]
             if troubles:
                 pause(_PAUSE * 2**fruitless)
-    finally:
+    except UserError:
+        _unmark(token, transport)  # What went wrong before matters more than whether that works.
+        raise
+    mark = _unmark(token, transport)
+    return Pruned(len(removed), sum(each.size for each in removed), len(waiting), mark)
+
+
+def _unmark(token: str, transport: Transport) -> UserError | None:
+    try:
         pins.unmark(token, transport)
-    return Pruned(len(removed), sum(each.size for each in removed), len(waiting))
+    except UserError as error:
+        return error
+    return None
 
 
 def _before(now: Callable[[], datetime], until: datetime) -> bool:

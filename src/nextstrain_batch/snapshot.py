@@ -299,6 +299,8 @@ def _read(
                     break
                 chunks, contents = take(file, before.st_size)
                 after = os.fstat(file.fileno())
+        except BrokenPipeError:
+            raise  # No file does that: the output to which progress is told was closed.
         except OSError as error:
             raise not_read(path, error) from None
         size = sum(chunk.size for chunk in chunks)

@@ -116,6 +116,15 @@ def test_a_damaged_cache_is_not_sent(tmp_path, sources):
     assert kept.read_bytes() == first.data
 
 
+def test_a_cache_that_cannot_be_read_is_done_without(tmp_path, sources):
+    """What another user has put there, or a second build has tidied away meanwhile."""
+    first = bundle.ensure(tmp_path / "cache", sources)
+    [kept] = (tmp_path / "cache").iterdir()
+    kept.unlink()
+    kept.symlink_to("gone")
+    assert bundle.ensure(tmp_path / "cache", sources) == first
+
+
 def test_cache_stays_small(tmp_path, sources):
     """Old agents are removed from the cache."""
     for number in range(8):

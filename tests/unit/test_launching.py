@@ -16,8 +16,8 @@ from nextstrain_batch.errors import (
     AccessDeniedError,
     AwsError,
     JobError,
-    LocalFilesError,
     MissingObjectError,
+    StoreError,
     UnreachableError,
 )
 from nextstrain_batch.job import UnknownJobError
@@ -173,16 +173,34 @@ def test_a_job_that_does_not_exist_leaves_no_environment(tmp_path, code):
     assert not place.has_environment()
 
 
+def record(place):
+    options = SimpleNamespace(environment=ENVIRONMENT, image=Setting("i"), exclude_from_upload=())
+    uploaded = SimpleNamespace(manifest=Manifest((), {}, {}))
+    pathogen = Pathogen(place.home, place.home)
+    return launching.record(place.batch, pathogen, ("true",), uploaded, options)
+
+
 def test_a_run_that_cannot_be_recorded_leaves_no_environment(tmp_path):
     """Values given with --env are in the bucket only when a job is about to be made."""
     place = Place(tmp_path)
-    place.fill_disk()
-    options = SimpleNamespace(environment=ENVIRONMENT, image=Setting("i"), exclude_from_upload=())
-    uploaded = SimpleNamespace(manifest=Manifest((), {}, {}))
-    pathogen = Pathogen(tmp_path, tmp_path)
-    with pytest.raises(LocalFilesError):
-        launching.record(place.batch, pathogen, ("true",), uploaded, options)
+
+    def before(verb, key):
+        if verb == "put" and key.endswith("/run.json"):
+            raise StoreError("Denied.")
+
+    place.bucket.before = before
+    with pytest.raises(StoreError):
+        record(place)
     assert not [key for key in place.bucket.objects if key.endswith("/env")]
+
+
+def test_a_full_disk_keeps_no_build_from_being_submitted(tmp_path):
+    """What this computer notes of a run is a convenience, and all else is in the bucket by then."""
+    place = Place(tmp_path)
+    place.fill_disk()
+    run = record(place)
+    assert runs.read_record(run.id, place.bucket) == run
+    assert "warning: Cannot note the run" in place.err.getvalue()
 
 
 # --- attaching ---------------------------------------------------------------------------------

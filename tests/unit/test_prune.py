@@ -215,6 +215,46 @@ def test_nothing_more_goes_than_was_agreed_to(bucket, build):
     assert pruned.objects == 0
 
 
+def test_a_mark_that_cannot_be_removed_is_told_with_what_was_removed(bucket, build):
+    """The answer is not lost over it, and neither is an error that came before."""
+    build("one", {"a": "x"})
+    bucket.pass_days(10)
+    agreed = plan(bucket, {"one"}, timedelta(0))
+
+    def before(verb, key):
+        if verb == "delete" and key.startswith("prunes/"):
+            raise UnreachableError("No network.")
+
+    bucket.before = before
+    pruned = execute(agreed, lambda: plan(bucket, {"one"}, timedelta(0)), bucket)
+    assert pruned.objects == len(agreed.objects)
+    err = io.StringIO()
+    storage_report.show_pruned(pruned, Ui(io.StringIO(), err))
+    assert "No network. Until that is an hour old" in err.getvalue()
+
+    def broken():
+        raise StoreError("A manifest cannot be read.")
+
+    with pytest.raises(StoreError, match="A manifest"):
+        execute(agreed, broken, bucket)
+
+
+def test_the_mark_stays_where_deletes_may_be_under_way(bucket, build):
+    """After Control-C nobody waits for them, so uploads have to."""
+    build("one", {"a": "x"})
+    bucket.pass_days(10)
+    agreed = plan(bucket, {"one"}, timedelta(0))
+
+    def before(verb, key):
+        if verb == "delete" and key.startswith("packs/"):
+            raise KeyboardInterrupt
+
+    bucket.before = before
+    with pytest.raises(KeyboardInterrupt):
+        execute(agreed, lambda: plan(bucket, {"one"}, timedelta(0)), bucket)
+    assert keys.prune(TOKEN) in bucket.objects
+
+
 def test_manifests_go_before_their_packs(bucket, build):
     """Wherever a pruning is cut off, no manifest is left whose packs are gone."""
     for number in range(3):

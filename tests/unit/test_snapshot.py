@@ -136,6 +136,17 @@ def test_a_file_that_vanishes(tmp_path):
         snapshot.take(tmp_path, found, StatCache())
 
 
+def test_an_output_that_was_closed_is_not_taken_for_the_files(tmp_path):
+    """Where progress is told to nobody any more, no file is to blame."""
+    write(tmp_path, {"big": bytes(20_000_000)})
+
+    def closed(_phase, _done, _total):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        snapshot.take(tmp_path, walk(tmp_path, everything), StatCache(), progress=closed)
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux's own files")
 def test_a_file_that_keeps_changing():
     """A file that is another each time it is read is an error that names it."""

@@ -67,14 +67,15 @@ def ensure(cache: Path, sources: Iterable[Source] | None = None) -> Bundle:
     """Return the agent, from the directory *cache* if its sources are unchanged since.
 
     Unchanged means: the same files with the same sizes and modification times. A cache that
-    cannot be written, or was damaged, is done without.
+    cannot be read or written, or was damaged, is done without.
     """
     files = list(_sources() if sources is None else sources)
     fingerprint = _fingerprint(files)
     for kept in cache.glob(f"agent-{fingerprint}-*.zip"):
-        bundle = bundled(kept.read_bytes())
-        if kept.stem.endswith(bundle.digest):
-            return bundle
+        with contextlib.suppress(OSError):
+            bundle = bundled(kept.read_bytes())
+            if kept.stem.endswith(bundle.digest):
+                return bundle
     bundle = bundled(build(files))
     _keep(cache / f"agent-{fingerprint}-{bundle.digest}.zip", bundle.data)
     return bundle

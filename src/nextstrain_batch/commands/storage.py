@@ -32,6 +32,13 @@ or run, and objects that this program did not make. It shows what it will remove
 """
 
 
+_MOST_DAYS = 100_000
+_CUT_SHORT = (
+    "Nothing else is removed; run the same command again to go on. For an hour at most, builds that"
+    " rely on older packs wait."
+)
+
+
 def register(subparsers: Subparsers) -> None:
     """Add the command and its actions."""
     parser = subparsers.add_parser(
@@ -67,6 +74,8 @@ def _add_aws(parser: Parser) -> None:
 def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"{text!r} is not a whole number of days")
+    if int(text) > _MOST_DAYS:
+        raise ValueError(f"{text} days are more than anything has been kept for")
     return int(text)
 
 
@@ -125,6 +134,7 @@ def _prune(
 
     from nextstrain_batch import prune, run_ends
     from nextstrain_batch.commands import storage_report
+    from nextstrain_batch.interrupts import saying
     from nextstrain_batch.inventory import Surveyor
     from nextstrain_batch.ui import ask
 
@@ -142,7 +152,7 @@ def _prune(
     if not arguments.yes and ask("Remove this? [y/N] ").strip().lower() not in {"y", "yes"}:
         ui.say("Nothing was removed.")
         return 0
-    with ui.progress() as progress:
+    with saying(_CUT_SHORT), ui.progress() as progress:
         pruned = prune.execute(
             plan,
             lambda: prune.plan(surveyor.take(), ends.ids, older_than),

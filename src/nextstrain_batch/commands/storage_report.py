@@ -227,6 +227,9 @@ def show_pruned(pruned: Pruned, ui: Ui) -> None:
     ui.stage(f"Removed {_told(Amount(pruned.objects, pruned.size))}")
     if pruned.kept:
         ui.say(f"Kept {counted(pruned.kept, 'object')}: needed again meanwhile, or gone already.")
+    if pruned.mark:
+        why = str(pruned.mark).partition("\n")[0]
+        ui.warn(f"{why} Until that is an hour old, builds that rely on older packs wait.")
 
 
 def _ages(objects: Sequence[StoredObject], now: datetime) -> str:

@@ -18,6 +18,7 @@ from nextstrain_batch.config import BucketUrl
 from nextstrain_batch.errors import (
     AccessDeniedError,
     JobError,
+    LocalFilesError,
     MissingObjectError,
     UserError,
 )
@@ -87,7 +88,11 @@ def record(
         client_version=__version__,
     )
     runs.write_record(run, bucket)
-    _note(batch, run, pathogen.directory)
+    try:
+        _note(batch, run, pathogen.directory)
+    except LocalFilesError as error:
+        # All is in the bucket: a full disk here is no reason not to build.
+        batch.ui.warn(str(error).partition("\n")[0])
     return run
 
 
