@@ -65,8 +65,8 @@ def send(root: Path, bucket: str, home: Path) -> None:
 
 def fetch(root: Path, bucket: str, home: Path) -> None:
     """Do what the job does before its program runs."""
-    from nextstrain_batch.download import materialise
     from nextstrain_batch.kept_manifests import KeptManifests
+    from nextstrain_batch.materialise import materialise
     from nextstrain_batch.snapshot import StatCache
     from nextstrain_batch.store import codec, keys
 
@@ -114,10 +114,7 @@ def back(root: Path, bucket: str, home: Path) -> None:
     output = codec.retrieve(there, keys.output_manifest(RUN, 1), like=sent)
     cache = state.stat_cache(root)
     wanted = Wanted(True, output, sent, root)
-    download(
-        wanted.output(), sent, there, root,
-        wanted=wanted, run_id=RUN, cache=cache, finished=wanted.finished(),
-    )  # fmt: skip
+    download(wanted, sent, there, root, run_id=RUN, cache=cache)
     state.keep_stat_cache(root, cache)
     state.keep_manifest(root, there.url, "output", output)
 

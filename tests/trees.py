@@ -2,12 +2,16 @@
 
 import shutil
 import stat
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from memory_transport import MemoryTransport
 from nextstrain_batch import snapshot
-from nextstrain_batch.download import download, materialise
+from nextstrain_batch.download import download
+from nextstrain_batch.materialise import materialise
 from nextstrain_batch.snapshot import StatCache
 from nextstrain_batch.store.codec import publish, retrieve
+from nextstrain_batch.store.manifest import Manifest
 from nextstrain_batch.upload import execute, plan, read_and_plan
 from nextstrain_batch.walk import walk
 
@@ -53,14 +57,34 @@ def fetch(manifest, transport, root):
     return retrieved
 
 
-def bring_back(
-    output, base, transport, root, *, wanted=lambda _path: True, run_id="run", cache=None, **more
-):
-    """Download the results of a run, which is named ``run`` unless that matters."""
+@dataclass
+class Choice:
+    """Chooses of a run's results what a function says; implements ``download.Choice``."""
+
+    results: Manifest
+    wants: Callable[[str], bool] = lambda _path: True
+
+    def output(self):
+        return self.results
+
+    def __call__(self, path):
+        return self.wants(path)
+
+    def finished(self):
+        return ()
+
+    def passed_over(self):
+        return sum(not self.wants(entry.path) for entry in self.results.entries)
+
+
+def bring_back(choice, base, transport, root, *, run_id="run", cache=None, **more):
+    """Download the results of a run, which is named ``run`` unless that matters.
+
+    *choice* is a ``download.Choice``, or a manifest of which everything is wanted.
+    """
+    choice = Choice(choice) if isinstance(choice, Manifest) else choice
     cache = StatCache() if cache is None else cache
-    return download(
-        output, base, transport, root, wanted=wanted, run_id=run_id, cache=cache, **more
-    )
+    return download(choice, base, transport, root, run_id=run_id, cache=cache, **more)
 
 
 def seen(root, *, times=True):
@@ -110,6 +134,7 @@ class Run:
         self.transport.counted()
         return self.bring_back(**options)
 
-    def bring_back(self, **options):
+    def bring_back(self, wanted=lambda _path: True, **options):
         options = {"cache": self.cache, **options}
-        return bring_back(self.output, self.base, self.transport, self.user, **options)
+        choice = Choice(self.output, wanted)
+        return bring_back(choice, self.base, self.transport, self.user, **options)

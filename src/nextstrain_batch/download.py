@@ -1,7 +1,6 @@
 """Bringing files back: what a build made or changed, and nothing else.
 
-``materialise`` writes a whole manifest into an empty directory, inside the job. ``download`` brings
-the job's results into a directory that people work in, so it asks first what each file there is:
+They come into a directory that people work in, so it is asked first what each file there is:
 
 * as the build left it: nothing is fetched;
 * as it was sent to the build, or as an earlier download left it, or not there: the build's file
@@ -20,12 +19,13 @@ import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count, dropwhile, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nextstrain_batch import beside
 from nextstrain_batch.assemble import LocalPiece, assemble, pieces_of
 from nextstrain_batch.here import Here
 from nextstrain_batch.placing import Directories, Staging, failed, set_mode, set_time
+from nextstrain_batch.snakemake_state import is_inside, is_mark
 from nextstrain_batch.store.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
     from nextstrain_batch.store.transport import Transport
 
 
-def _is_snakemakes(path: str) -> bool:
-    """Tell whether a file is one of Snakemake's own records, which no person edits."""
-    return ".snakemake" in path.split("/")[:-1]
-
-
 def _looks_edited(status: os.stat_result, entry: Entry, until_ns: int) -> bool:
     """Tell whether a file seems to have been changed since it was as *entry* says, by *until_ns*.
 
@@ -51,49 +46,20 @@ def _looks_edited(status: os.stat_result, entry: Entry, until_ns: int) -> bool:
     return stat.S_ISREG(status.st_mode) and not is_as_sent and status.st_mtime_ns <= until_ns
 
 
-def _is_mark(path: str) -> bool:
-    """Tell whether a file is Snakemake's mark of an output whose rule has not finished.
+class Choice(Protocol):
+    """What of a job's results is wanted: see ``wanted.py``."""
 
-    One that is left behind has Snakemake make a finished output again.
-    """
-    return "/.snakemake/incomplete/" in f"/{path}"
+    def output(self) -> Manifest:
+        """Return what the job left, and what else is to come with it."""
 
+    def __call__(self, path: str) -> bool:
+        """Tell whether a path is wanted that the job left, or that it has removed."""
 
-def materialise(
-    manifest: Manifest,
-    transport: Transport,
-    root: Path,
-    cache: StatCache | None,
-    *,
-    progress: Progress = silent,
-    opener: Callable[[str, int, int], int] = os.open,
-) -> None:
-    """Write every entry of *manifest* below *root*, an existing and almost empty directory.
+    def finished(self) -> Iterable[str]:
+        """Return where Snakemake's marks are not true any more once all that is wanted has come."""
 
-    Files and symlinks that are in the way are replaced; whatever else is there stays. *cache*
-    learns what the files hold. Raises ``LocalFilesError``, ``CorruptError`` and the transport's
-    errors.
-    """
-
-    def in_the_way(path: str) -> None:
-        os.unlink(root / path)  # noqa: PTH108
-
-    with Directories(root, in_the_way) as directories, Staging(root, opener) as staging:
-        for entry in manifest.entries:
-            if entry.kind == "directory":
-                directories.make(entry)
-                directories.finish(entry)
-
-        def done(entry: Entry, temporary: str) -> None:
-            status = staging.place(entry, temporary)
-            if cache is not None:
-                cache.record(entry.path, status, entry.chunks, time.time_ns())
-
-        files = [entry for entry in manifest.entries if entry.kind == "file"]
-        assemble(files, manifest, transport, staging, done, progress=progress)
-        for entry in manifest.entries:
-            if entry.kind == "symlink":
-                staging.link(entry)
+    def passed_over(self) -> int:
+        """Return how many new or changed files are not wanted."""
 
 
 @dataclass(frozen=True)
@@ -117,28 +83,25 @@ class Downloaded:
 
 
 def download(
-    output: Manifest,
+    wanted: Choice,
     base: Manifest,
     transport: Transport,
     root: Path,
     *,
-    wanted: Callable[[str], bool],
     run_id: str,
     cache: StatCache,
     earlier: Callable[[], Manifest | None] = lambda: None,
-    finished: Iterable[str] = (),
     progress: Progress = silent,
     opener: Callable[[str, int, int], int] = os.open,
 ) -> Downloaded:
-    """Bring what *output* has new or changed, compared with *base*, into *root*.
+    """Bring what is *wanted* of a build's results, and new or changed, into *root*.
 
-    *base* is what was sent to the build, *output* what it left; ``earlier()`` returns what the one
-    before left, which need not have been sent since. ``wanted(path)`` chooses among the changes.
-    *finished* are paths of Snakemake's marks that are not true any more once all has come.
-    *cache* tells what files hold without reading them, and learns. Raises
+    *base* is what was sent to the build; ``earlier()`` returns what the one before left, which need
+    not have been sent since. *cache* tells what files hold without reading them, and learns. Raises
     ``LocalFilesError``, ``CorruptError`` and the transport's errors; each file is then either as
     before or complete.
     """
+    output = wanted.output()
     work = _Download(output, base, earlier, root, run_id, cache)
     changes = [
         entry
@@ -170,12 +133,13 @@ def download(
         and wanted(entry.path)
         and os.path.lexists(root / entry.path)
     ]
-    work.remove_marks([*filter(_is_mark, gone), *finished])
+    work.remove_marks([*filter(is_mark, gone), *wanted.finished()])
     return Downloaded(
         written=tuple(sorted(work.written, key=os.fsencode)),
         unchanged=work.unchanged,
         kept=tuple(sorted(work.kept)),
-        deleted_by_build=tuple(path for path in gone if not _is_mark(path)),
+        deleted_by_build=tuple(path for path in gone if not is_mark(path)),
+        passed_over=wanted.passed_over(),
         unused_edits=tuple(work.unused_edits()),
     )
 
@@ -222,7 +186,7 @@ class _Download:
             and self._here.has(entry)
             and self._refresh(entry)
         ):
-            self.unchanged += not _is_snakemakes(entry.path)
+            self.unchanged += not is_inside(entry.path)
         else:
             self._need_parents(entry.path)
             (self.to_fetch if entry.kind == "file" else self.to_link).append(entry)
@@ -258,12 +222,12 @@ class _Download:
         Only where this computer has seen the file as it was sent: on another one, and in another
         copy of the directory, nobody has edited what is not the same.
         """
-        results = (path for path in self.written if not _is_snakemakes(path))
+        results = (path for path in self.written if not is_inside(path))
         newest = max((self._output[path].mtime_ns for path in results), default=None)
         if newest is None:
             return
         for path, entry in self.base.items():
-            if entry.kind != "file" or self._output.get(path) != entry or _is_snakemakes(path):
+            if entry.kind != "file" or self._output.get(path) != entry or is_inside(path):
                 continue
             status = self._here.status(path)
             if status is None or not _looks_edited(status, entry, newest):
@@ -362,7 +326,7 @@ class _Download:
         except FileNotFoundError:
             return
         is_directory = stat.S_ISDIR(status.st_mode)
-        ours = _is_snakemakes(path) or self._is_as_in(self.base, path)
+        ours = is_inside(path) or self._is_as_in(self.base, path)
         try:
             if is_directory and ours and not any(full.iterdir()):
                 full.rmdir()

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextstrain_batch import globs
+from nextstrain_batch import globs, snakemake_state
 from nextstrain_batch.beside import is_kept
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.ignore_file import IgnoreFile
@@ -79,15 +79,11 @@ def _missing(directory: Path) -> str:
     return message
 
 
-# What of Snakemake's own state helps the job: what made each output, and which are unfinished.
-SNAKEMAKE_UP = frozenset({"metadata", "incomplete"})
 ALWAYS_OUT = "never sent: Git's, Snakemake's and Python's own files"
 UNFINISHED = "never sent: of a download that is at work, or was killed"
 KEPT = "never sent: what a download kept when results took its place"
 LOOKS_SECRET = "never sent: by its name, it may hold secrets"  # noqa: S105 - a message
 BY_PATTERN = "--exclude-from-upload "
-# And what helps here afterwards; ``storage`` holds copies of remote files.
-SNAKEMAKE_DOWN = frozenset({"incomplete", "log", "metadata", "storage"})
 
 # People keep secrets in environment.sh, environment_rethink.sh and the like. What only begins so
 # may be anything: environmental samples, environment.yaml for Conda.
@@ -186,10 +182,9 @@ def upload_filter(
             return UNFINISHED
         if is_kept(path):
             return KEPT
-        if never_travels(path, is_directory, SNAKEMAKE_UP):
+        if never_travels(path, is_directory, snakemake_state.SENT):
             return ALWAYS_OUT
-        parts = path.split("/")
-        is_snakemakes = ".snakemake" in (parts if is_directory else parts[:-1])
+        is_snakemakes = snakemake_state.is_inside(f"{path}/" if is_directory else path)
         if not is_directory and not is_snakemakes and holds_secrets(path):
             return LOOKS_SECRET
         if ignored is not None and not is_snakemakes and (rule := ignored.rule(path, is_directory)):
@@ -214,7 +209,8 @@ def download_filter(download: Sequence[str] | bool) -> Callable[[str], bool]:
         matches: Callable[[str], bool] = lambda _path: download  # noqa: E731
     else:
         matches = globs.matcher(download)
-    return lambda path: not never_travels(path.rstrip("/"), False, SNAKEMAKE_DOWN) and matches(path)
+    stored = snakemake_state.STORED
+    return lambda path: not never_travels(path.rstrip("/"), False, stored) and matches(path)
 
 
 def holds_secrets(path: str) -> bool:

@@ -11,6 +11,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from nextstrain_batch import snakemake_state
 from nextstrain_batch.beside import is_kept
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.store.paths import encoded
@@ -44,9 +45,9 @@ def never_travels(path: str, is_directory: bool, of_snakemake: Container[str]) -
         return True
     if not is_directory and path.endswith(".pyc"):
         return True
-    if ".snakemake" not in parts[:-1]:
+    if snakemake_state.DIRECTORY not in parts[:-1]:
         return False
-    return parts[parts.index(".snakemake") + 1] not in of_snakemake
+    return parts[parts.index(snakemake_state.DIRECTORY) + 1] not in of_snakemake
 
 
 def is_temporary(path: str) -> bool:

@@ -1,14 +1,11 @@
 """What of a job's results is wanted here, and which of Snakemake's notes are true of that.
 
-In ``.snakemake/metadata`` Snakemake keeps a note of how each output was made, in ``incomplete`` a
-mark of each that is not finished; ``.snakemake_timestamp`` tells when a directory was made. It
-believes them without looking at the file. So no pattern chooses among them: they come where their
-output does.
+Snakemake believes its notes (``snakemake_state.py``) without looking at the files that they are
+about. So no pattern chooses among them: they come where their output does.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import posixpath
 import stat
@@ -18,6 +15,15 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
 from nextstrain_batch.pathogen import download_filter
+from nextstrain_batch.snakemake_state import (
+    TIMESTAMP,
+    home_of,
+    is_inside,
+    is_mark,
+    is_note,
+    key_of,
+    mark_of,
+)
 from nextstrain_batch.store.manifest import Entry
 from nextstrain_batch.store.paths import encoded
 
@@ -27,8 +33,6 @@ if TYPE_CHECKING:
 
     from nextstrain_batch.store.manifest import Manifest
 
-STATE = ".snakemake"
-TIMESTAMP = ".snakemake_timestamp"
 _LINKS = 40
 
 
@@ -55,7 +59,7 @@ class Wanted:
         """Tell whether a path is wanted that the job left, or that it has removed."""
         if path.rpartition("/")[2] == TIMESTAMP:
             return self._comes(path.rpartition("/")[0]) == "all"
-        if _is_note(path):
+        if is_note(path):
             return self._note_comes(path)
         entry = self._entries.get(path)
         return self._chosen(f"{path}/" if entry and entry.kind == "directory" else path)
@@ -81,7 +85,7 @@ class Wanted:
         A mark that an earlier part of it got here says what is no longer true.
         """
         for path, name in self._notes():
-            mark = _mark_of(path)
+            mark = mark_of(path)
             if mark not in self._entries and self._changed(name) and self._comes(name) == "all":
                 yield mark
 
@@ -92,7 +96,7 @@ class Wanted:
     def _notes(self) -> Iterator[tuple[str, str]]:
         """Yield each note in ``metadata`` that is about an output of the job, and the output."""
         for path in self._entries:
-            if "/metadata/" in path and _is_note(path):
+            if is_note(path) and not is_mark(path):
                 name = self._name(path)
                 if name in self._entries:
                     yield path, name
@@ -106,7 +110,7 @@ class Wanted:
             return True  # The output is in a storage of its own, and needs not to be brought.
         name = self._name(path)
         if name in self._entries and self._is_torn(name):
-            return "/incomplete/" in path
+            return is_mark(path)
         comes = self._comes(name) if name else "nothing"
         # Of a file that is not here, a note tells nothing false. And without it Snakemake would
         # not look at the notes of what the same rule has made besides.
@@ -122,8 +126,7 @@ class Wanted:
             parts = key.split("/")
             names = ("/".join(parts[number:]) for number in range(1, len(parts)))
             return next((name for name in names if name in self._entries), "")
-        where = f"/{path}".partition(f"/{STATE}/")[0]
-        name = posixpath.normpath(posixpath.join(where, key)).strip("/")
+        name = posixpath.normpath(posixpath.join(home_of(path), key)).strip("/")
         return "" if name.split("/")[0] in {"..", "."} else self._real(name)
 
     def _real(self, name: str) -> str:
@@ -173,7 +176,7 @@ class Wanted:
         return (
             entry
             for entry in self._output.entries
-            if self._is_changed(entry) and STATE not in entry.path.split("/")
+            if self._is_changed(entry) and not is_inside(entry.path)
         )
 
     def _is_torn(self, name: str) -> bool:
@@ -209,37 +212,9 @@ class Wanted:
 
         It is the one that is here already, or an empty one.
         """
-        path = _mark_of(note)
+        path = mark_of(note)
         mtime = self._entries[note].mtime_ns
         made = {path: self._base.get(path) or Entry(path, "file", 0o664, mtime)}
         while path := path.rpartition("/")[0]:
             made[path] = Entry(path, "directory", 0o775, mtime)
         return {name: entry for name, entry in made.items() if name not in self._entries}
-
-
-def key_of(note: str) -> str | None:
-    """Return Snakemake's name of the output that a note or mark is about.
-
-    That is a path as the workflow writes it, from the directory that ``.snakemake`` lies in, or
-    the URL of something remote. Snakemake 7 to 9 name the file by its base64; what is too long for
-    a file's name goes into directories that begin with ``@`` (``_record_path`` in its
-    ``persistence``). None for another name, which Snakemake would not look for, either.
-    """
-    name = f"/{note}".partition(f"/{STATE}/")[2].partition("/")[2]
-    *long, last = name.split("/")
-    if not all(part.startswith("@") for part in long):
-        return None
-    try:
-        text = "".join(part[1:] for part in long) + last
-        return base64.b64decode(text, b"-_", validate=True).decode() or None
-    except ValueError:
-        return None
-
-
-def _mark_of(note: str) -> str:
-    return note.replace(f"{STATE}/metadata/", f"{STATE}/incomplete/", 1)
-
-
-def _is_note(path: str) -> bool:
-    rest = f"/{path}".partition(f"/{STATE}/")[2]
-    return rest.startswith(("metadata/", "incomplete/"))

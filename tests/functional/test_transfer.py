@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 import pytest
 
 from needs import missing
-from nextstrain_batch.download import download, materialise
 from nextstrain_batch.errors import LocalFilesError
+from nextstrain_batch.materialise import materialise
 from nextstrain_batch.snapshot import StatCache
 from nextstrain_batch.store.codec import publish, retrieve
-from trees import seen, send_by, write
+from trees import bring_back, seen, send_by, write
 
 
 def now():
@@ -56,9 +56,7 @@ def test_a_run(tree, tmp_path, s3_transport):
     results, digest = send(job, s3_transport, "runs/1/attempts/1/output.manifest", [base])
     assert results.packs_sent == 1
     output = retrieve(s3_transport, "runs/1/attempts/1/output.manifest", digest)
-    done = download(
-        output, base, s3_transport, tree, wanted=lambda _path: True, run_id="1", cache=StatCache()
-    )
+    done = bring_back(output, base, s3_transport, tree, run_id="1")
     assert done.written == ("results/tree", "table")
     assert done.deleted_by_build == ("noise",)
     assert {path: facts for path, facts in seen(tree).items() if path != "noise"} == seen(job)

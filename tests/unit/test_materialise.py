@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from nextstrain_batch.download import materialise
+from nextstrain_batch.materialise import materialise
 from nextstrain_batch.snapshot import StatCache
 from trees import Run, seen, snap, write
 

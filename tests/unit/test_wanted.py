@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.persistence.file import FilePersistence
 
-from nextstrain_batch.wanted import Wanted, key_of
+from nextstrain_batch.snakemake_state import key_of
+from nextstrain_batch.wanted import Wanted
 from trees import Run, bring_back, send, write
 
 
@@ -24,10 +25,7 @@ class Build(Run):
         """Send the job's directory and bring what is wanted."""
         self.output = send(self.job, self.transport, [self.base]).manifest
         self.wanted = Wanted(download or True, self.output, self.base, self.user)
-        return bring_back(
-            self.wanted.output(), self.base, self.transport, self.user,
-            wanted=self.wanted, finished=self.wanted.finished(), cache=self.cache,
-        )  # fmt: skip
+        return bring_back(self.wanted, self.base, self.transport, self.user, cache=self.cache)
 
     def here(self, path):
         """Return what a file here holds; None without one."""

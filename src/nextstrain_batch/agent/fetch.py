@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextstrain_batch.download import materialise
 from nextstrain_batch.errors import CorruptError, MissingObjectError, PathogenError, StoreError
+from nextstrain_batch.materialise import materialise
 from nextstrain_batch.results import AttemptResult
 from nextstrain_batch.snapshot import StatCache
 from nextstrain_batch.store import codec, keys

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nextstrain_batch import snakemake_state
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.snapshot import ChangedError, take
 from nextstrain_batch.store import codec, keys
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from nextstrain_batch.store.manifest import Manifest
     from nextstrain_batch.store.transport import Transport
 
-SNAKEMAKE = frozenset({"incomplete", "log", "metadata", "storage"})
-"""What of ``.snakemake`` a later attempt or the user's computer needs; the rest is big or local."""
 LEVEL = 1
 """Of zstd: next to S3, the time to make bytes fewer is worth more than the bytes."""
 TRIES = 3
@@ -61,7 +60,7 @@ def skip(path: str, is_directory: bool) -> bool:
 
     Nor what downloads have not finished or have kept, by its name.
     """
-    return never_travels(path, is_directory, SNAKEMAKE)
+    return never_travels(path, is_directory, snakemake_state.STORED)
 
 
 def store_files(

@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nextstrain_batch import snakemake_state
 from nextstrain_batch.quantities import counted, shown_bytes
 from nextstrain_batch.walk import printable, shown, walk
 
@@ -28,7 +29,6 @@ LISTED = 10
 LINES = 50
 """As long the listing may get; then directories stand for what they hold."""
 
-STATE = ".snakemake/"
 
 SENT_WITH_ANOTHER = "sent with another"
 
@@ -98,7 +98,7 @@ def grouped(found: Sequence[Line], limit: int = LINES) -> list[Line]:
     heapq.heapify(shut)
     while shut:
         count, name = heapq.heappop(shut)
-        if not name.endswith("/") or f"/{name}".endswith(f"/{STATE}"):
+        if not name.endswith("/") or f"/{name}".endswith(f"/{snakemake_state.DIRECTORY}/"):
             continue
         if len(opened) + count - 1 > limit:
             break
@@ -142,7 +142,7 @@ def show(gathered: Gathered, ui: Ui) -> None:
 
 def _show_largest(found: Sequence[Line], ui: Ui) -> None:
     """Name the largest of many files once more, if they are larger and together matter."""
-    files = [line for line in found if f"/{STATE}" not in f"/{line.name}"]
+    files = [line for line in found if not snakemake_state.is_inside(line.name)]
     files.sort(key=lambda line: -line.size)
     total = sum(line.size for line in files)
     if len(files) <= LISTED or files[0].size == files[-1].size:

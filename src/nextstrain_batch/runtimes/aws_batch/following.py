@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.diagnose import Diagnosis
@@ -98,20 +97,18 @@ def bring_back(
     cache = batch.state.stat_cache(pathogen.root)
     with batch.ui.progress() as progress:
         downloaded = download(
-            chosen.output(),
+            chosen,
             sent,
             bucket,
             pathogen.root,
-            wanted=chosen,
             run_id=run.id,
             cache=cache,
-            finished=chosen.finished(),
             earlier=lambda: batch.state.manifest(pathogen.root, bucket.url, "output"),
             progress=progress,
         )
     batch.state.keep_stat_cache(pathogen.root, cache)
     batch.state.keep_manifest(pathogen.root, bucket.url, "output", output)
-    return replace(downloaded, passed_over=chosen.passed_over())
+    return downloaded
 
 
 def _input(batch: Batch, run: Run, bucket: Transport, root: Path) -> Manifest:
