@@ -67,7 +67,7 @@ def fetch(root: Path, bucket: str, home: Path) -> None:
     """Do what the job does before its program runs."""
     from nextstrain_batch.kept_manifests import KeptManifests
     from nextstrain_batch.materialise import materialise
-    from nextstrain_batch.snapshot import StatCache
+    from nextstrain_batch.stat_cache import StatCache
     from nextstrain_batch.store import codec, keys
 
     there, cache = transport(bucket), StatCache()
@@ -81,7 +81,8 @@ def store(root: Path, bucket: str, home: Path) -> None:
     """Do what the job does after its program has run."""
     from nextstrain_batch.agent import push
     from nextstrain_batch.kept_manifests import KeptManifests
-    from nextstrain_batch.snapshot import StatCache, take
+    from nextstrain_batch.snapshot import take
+    from nextstrain_batch.stat_cache import StatCache
     from nextstrain_batch.store import codec, keys
     from nextstrain_batch.upload import execute, read_and_plan
     from nextstrain_batch.walk import walk

@@ -9,7 +9,7 @@ from memory_transport import MemoryTransport
 from nextstrain_batch import snapshot
 from nextstrain_batch.download import download
 from nextstrain_batch.materialise import materialise
-from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store.codec import publish, retrieve
 from nextstrain_batch.store.manifest import Manifest
 from nextstrain_batch.upload import execute, plan, read_and_plan

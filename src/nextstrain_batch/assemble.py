@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nextstrain_batch.allocator import keeping_freed
-from nextstrain_batch.snapshot import open_file
+from nextstrain_batch.reading import open_file
 from nextstrain_batch.store import packs, parallel, zstd
 from nextstrain_batch.store.chunks import MAXIMUM, chunk_of
 from nextstrain_batch.store.progress import Meter, Progress, silent

@@ -132,7 +132,9 @@ def region(settings: Settings) -> Setting[str]:
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if value := environ.get(variable):
             return Setting(value, Source("environment", variable))
-    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or "default"
+    from nextstrain_batch.direct_settings import profile_name
+
+    profile = profile_name(environ) or "default"
     default_path = Path(environ.get("HOME") or Path.home()) / ".aws" / "config"
     file = read_config(Path(environ.get("AWS_CONFIG_FILE") or default_path).expanduser())
     section = profile if profile == "default" else f"profile {profile}"

@@ -180,7 +180,7 @@ class _Profile:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> _Profile:
         """Read the profile that *environ* names; one that is not there is botocore's to miss."""
-        named = environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE")
+        named = profile_name(environ)
         name = named or "default"
         home = _home(environ)
         if (home / ".aws" / "models").exists():
@@ -194,6 +194,11 @@ class _Profile:
         if not profile.merged.keys() <= _PROFILE_LINES or not all(profile.merged.values()):
             raise _Other
         return profile
+
+
+def profile_name(environ: Mapping[str, str]) -> str | None:
+    """Return the profile that the environment names, by botocore's order, which takes the keys."""
+    return environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE") or None
 
 
 def _home(environ: Mapping[str, str]) -> Path:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from nextstrain_batch.assemble import holds
 from nextstrain_batch.errors import PathogenError
-from nextstrain_batch.snapshot import StatCache, link_target
+from nextstrain_batch.reading import link_target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nextstrain_batch.stat_cache import StatCache
     from nextstrain_batch.store.manifest import Entry
 
 

@@ -10,7 +10,8 @@ from nextstrain_batch import globs, snakemake_state
 from nextstrain_batch.beside import is_kept
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.ignore_file import IgnoreFile
-from nextstrain_batch.walk import is_temporary, never_travels, shown
+from nextstrain_batch.shown_paths import shown
+from nextstrain_batch.walk import is_temporary, never_travels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

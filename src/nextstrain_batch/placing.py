@@ -15,7 +15,8 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from nextstrain_batch.errors import LocalFilesError
-from nextstrain_batch.walk import TEMPORARY_PREFIX, shown
+from nextstrain_batch.shown_paths import shown
+from nextstrain_batch.walk import TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

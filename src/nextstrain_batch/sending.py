@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 from nextstrain_batch.allocator import keeping_freed
-from nextstrain_batch.snapshot import ChangedError, not_read, open_file
+from nextstrain_batch.reading import ChangedError, not_read, open_file
 from nextstrain_batch.store import keys, packs, parallel, zstd
 from nextstrain_batch.store.manifest import Pack
 from nextstrain_batch.store.progress import Meter, Progress
@@ -43,10 +43,10 @@ LEVEL = 3
 """Of zstd: on a slow link, bytes matter more than the time to make them fewer."""
 
 WORKERS = 4
-"""Packs that are made or sent at the same time."""
+"""Packs that are made or sent at the same time, out of the files."""
 
-# Each one may hold 32 MiB until it is compressed.
-_AHEAD = 3
+AHEAD = 3
+"""The same while files are read; each may hold 32 MiB until it is compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +167,11 @@ class Ahead:
         if keys.pack(plan.id) in self._stored:
             self._meter.add(plan.size)
             return
-        self._settle(_AHEAD - 1)
+        self._settle(AHEAD - 1)
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="ahead")
+            self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="ahead")
         # Popped, so that what has been compressed is not held any longer.
         read = lambda chunk: contents.pop(chunk.digest)  # noqa: E731
         self._pending.append(self._pool.submit(self._send, plan, read))

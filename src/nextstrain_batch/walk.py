@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 from nextstrain_batch import snakemake_state
 from nextstrain_batch.beside import is_kept
 from nextstrain_batch.errors import PathogenError
+from nextstrain_batch.reading import unreadable
+from nextstrain_batch.shown_paths import shown
 from nextstrain_batch.store.paths import encoded
 
 if TYPE_CHECKING:
@@ -131,23 +133,3 @@ def _travels(path: str, status: os.stat_result, problem: Callable[[PathogenError
         )
     )
     return False
-
-
-def unreadable(path: str, error: OSError, kind: str) -> PathogenError:
-    """Return the error for a *kind* (``file``, ``directory``) that cannot be read."""
-    return PathogenError(
-        f"The {kind} {shown(path)} cannot be read: {error.strerror or error}.\n\n"
-        "Its permissions may not allow it, or it may belong to another user.\n\n"
-        "Change its permissions, or leave it out with --exclude-from-upload."
-    )
-
-
-def shown(path: str) -> str:
-    """Return *path* quoted for a message; undecodable bytes as escapes, so it can be printed."""
-    text = encoded(path).decode("utf-8", "backslashreplace")
-    return repr(text) if not text.isprintable() or "'" in text else f"'{text}'"
-
-
-def printable(path: str) -> str:
-    """Return *path* for a line of its own: as it is, unless it could not be printed."""
-    return path if path.isprintable() else shown(path)

@@ -13,7 +13,7 @@ import pytest
 from needs import missing
 from nextstrain_batch.errors import LocalFilesError
 from nextstrain_batch.materialise import materialise
-from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store.codec import publish, retrieve
 from trees import bring_back, seen, send_by, write
 

@@ -4,7 +4,7 @@ from memory_transport import MemoryTransport
 from nextstrain_batch.agent.context import Context
 from nextstrain_batch.agent.fetch import Fetched
 from nextstrain_batch.agent.push import skip, store_files
-from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store.chunks import chunk_of
 from nextstrain_batch.walk import TEMPORARY_PREFIX
 from trees import fetch, seen, send, write

@@ -122,6 +122,8 @@ def test_region_from_the_environment_then_the_profile_then_the_default(tmp_path)
     assert region(settings(tmp_path)).value == "eu-west-1"
     assert region(settings(tmp_path, {"AWS_PROFILE": "lab"})).value == "eu-north-1"
     assert region(settings(tmp_path, {"AWS_PROFILE": "none"})).value == "us-east-1"
+    both = {"AWS_PROFILE": "none", "AWS_DEFAULT_PROFILE": "lab"}
+    assert region(settings(tmp_path, both)).value == "eu-north-1", "as botocore takes the keys"
     environ = {"AWS_DEFAULT_REGION": "us-west-2"}
     assert region(settings(tmp_path, environ)).value == "us-west-2"
     environ["AWS_REGION"] = "us-east-2"

@@ -21,7 +21,7 @@ from nextstrain_batch.errors import (
 )
 from nextstrain_batch.pathogen import KEPT, UploadFilter
 from nextstrain_batch.runs import new_id
-from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store.chunks import chunk_of
 from nextstrain_batch.store.manifest import Manifest
 from nextstrain_batch.walk import walk

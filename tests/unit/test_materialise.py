@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from nextstrain_batch.materialise import materialise
-from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.stat_cache import StatCache
 from trees import Run, seen, snap, write
 
 BIG = b"".join(b"%d\t%x\n" % (line, line * line) for line in range(300_000))

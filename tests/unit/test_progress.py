@@ -4,7 +4,8 @@ import io
 
 import pyte
 
-from nextstrain_batch.progress import Lines, Paced
+from nextstrain_batch import assemble, prune, sending, snapshot
+from nextstrain_batch.progress import TITLES, Lines, Paced
 from nextstrain_batch.ui import Ui, for_streams
 
 
@@ -19,6 +20,12 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+def test_every_phase_has_a_title():
+    """What a module calls a phase is told in words."""
+    phases = {snapshot.READING, sending.READING_AND_SENDING, sending.SENDING}
+    assert TITLES.keys() == phases | {assemble.FETCHING, prune.DELETING}
 
 
 def told(clock, steps, *, phase="send", total=1000):

@@ -9,7 +9,7 @@ import pytest
 
 from nextstrain_batch import snapshot
 from nextstrain_batch.errors import PathogenError
-from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store.chunks import chunk_of
 from nextstrain_batch.walk import Found, walk
 from trees import everything, snap, write

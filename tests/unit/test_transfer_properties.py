@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from memory_transport import MemoryTransport
 from nextstrain_batch.rebase import LONG
-from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store.manifest import EARLIEST_NS, LATEST_NS
 from trees import bring_back, fetch, seen, send
 

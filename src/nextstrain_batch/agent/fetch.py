@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nextstrain_batch.errors import CorruptError, MissingObjectError, PathogenError, StoreError
 from nextstrain_batch.materialise import materialise
 from nextstrain_batch.results import AttemptResult
-from nextstrain_batch.snapshot import StatCache
+from nextstrain_batch.stat_cache import StatCache
 from nextstrain_batch.store import codec, keys
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from nextstrain_batch import snakemake_state
 from nextstrain_batch.errors import PathogenError
-from nextstrain_batch.snapshot import ChangedError, take
+from nextstrain_batch.reading import ChangedError
+from nextstrain_batch.snapshot import take
 from nextstrain_batch.store import codec, keys
 from nextstrain_batch.upload import execute, read_and_plan
 from nextstrain_batch.walk import never_travels, walk
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from nextstrain_batch.agent.fetch import Fetched
     from nextstrain_batch.agent.joblog import JobLog
     from nextstrain_batch.results import AttemptResult
-    from nextstrain_batch.snapshot import Sink, Snapshot, StatCache
+    from nextstrain_batch.snapshot import Sink, Snapshot
+    from nextstrain_batch.stat_cache import StatCache
     from nextstrain_batch.store.manifest import Manifest
     from nextstrain_batch.store.transport import Transport
 

@@ -85,7 +85,7 @@ def run(arguments: Namespace) -> int:
 
 
 def program(options: BuildOptions, report: Report) -> tuple[str, ...]:
-    """Return the command that runs inside the build's directory."""
+    """Return the command that runs inside the build's directory; warn of what it will not do."""
     from nextstrain_batch import snakemake
 
     command: Command = (

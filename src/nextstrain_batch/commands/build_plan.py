@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from nextstrain_batch import snakemake_state
 from nextstrain_batch.quantities import counted, shown_bytes
-from nextstrain_batch.walk import printable, shown, walk
+from nextstrain_batch.shown_paths import printable, shown
+from nextstrain_batch.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,8 +8,8 @@ from nextstrain_batch.events import LogLine, Notice, StateChange
 from nextstrain_batch.globs import is_negated
 from nextstrain_batch.pathogen import LOOKS_SECRET
 from nextstrain_batch.quantities import counted, shown_bytes
+from nextstrain_batch.shown_paths import printable, shown
 from nextstrain_batch.snakemake_state import is_inside
-from nextstrain_batch.walk import printable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,10 +10,12 @@ from nextstrain_batch import snakemake, unfinished
 from nextstrain_batch.errors import PathogenError
 from nextstrain_batch.pathogen import UNFINISHED, LeftOut, UploadFilter, check_travels
 from nextstrain_batch.quantities import counted, shown_bytes
+from nextstrain_batch.reading import ChangedError
 from nextstrain_batch.runtimes.aws_batch.context import now
-from nextstrain_batch.snapshot import ChangedError, Sink, Snapshot, take
+from nextstrain_batch.shown_paths import printable, shown
+from nextstrain_batch.snapshot import Sink, Snapshot, take
 from nextstrain_batch.upload import Plan, Uploaded, execute, read_and_plan
-from nextstrain_batch.walk import printable, shown, walk
+from nextstrain_batch.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
