@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.aws_errors import error_text, explaining, paragraphs
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
     from nextstrain_batch.clients import BatchClient
 
 LONGEST_NAME = 128
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A job definition that may be used."""
+
+    name: str
+    """Its name, ``name:revision`` or ARN."""
+    attempts: int
+    """How often Batch starts its jobs at most, unless a job says otherwise."""
+
 
 # What a derived definition takes over. Tags stay behind: they need a permission of their own.
 _KEPT = (
@@ -47,8 +59,8 @@ def normal_image(image: str) -> str:
     return name if tagged else f"{name}:latest"
 
 
-def definition_with_image(batch: BatchClient, definition: str, image: str) -> str:
-    """Return the name of a definition like *definition* whose image is *image*.
+def definition_with_image(batch: BatchClient, definition: str, image: str) -> Definition:
+    """Return a definition like *definition* whose image is *image*.
 
     *definition* is a name, ``name:revision`` or an ARN. Registers a definition when there is none
     yet. Raises ``JobError`` when *definition* does not exist or is of a kind that has no single
@@ -63,15 +75,16 @@ def definition_with_image(batch: BatchClient, definition: str, image: str) -> st
             f"The job definition {definition} does not describe a single container, so its image"
             " cannot be chosen. Use another definition (--aws-batch-job), or leave out --image."
         )
+    attempts = int((base.get("retryStrategy") or {}).get("attempts", 1))
     if same_image(container["image"], image):
-        return definition
+        return Definition(definition, attempts)
     wanted = {key: base[key] for key in _KEPT if base.get(key)}
     wanted["containerProperties"] = {**container, "image": image}
     name = derived_name(base["jobDefinitionName"], image)
     for existing in _active(batch, jobDefinitionName=name):
         if all(existing.get(key) == value for key, value in wanted.items()):
-            return f"{name}:{existing['revision']}"
-    return _register(batch, name, wanted, definition, image)
+            return Definition(f"{name}:{existing['revision']}", attempts)
+    return Definition(_register(batch, name, wanted, definition, image), attempts)
 
 
 def derived_name(name: str, image: str) -> str:

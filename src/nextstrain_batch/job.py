@@ -18,6 +18,8 @@ WAITING = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
 OVER = ("SUCCEEDED", "FAILED")
 RUN_VARIABLE = "NEXTSTRAIN_BATCH_RUN"
 """The job's environment variable that holds its run's URL in the bucket."""
+ATTEMPTS_VARIABLE = "NEXTSTRAIN_BATCH_ATTEMPTS"
+"""The one that says how often Batch starts the job at most, where that is known."""
 DEFAULT_LOG_GROUP = "/aws/batch/job"
 DESCRIBED_AT_ONCE = 100
 

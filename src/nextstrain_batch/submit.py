@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nextstrain_batch.aws_errors import TRANSIENT, error_code, error_text, explaining, paragraphs
 from nextstrain_batch.errors import AccessDeniedError, JobError, UnreachableError, UserError
 from nextstrain_batch.image import definition_with_image, find_definition, no_such_definition
-from nextstrain_batch.job import region_of
+from nextstrain_batch.job import ATTEMPTS_VARIABLE, region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +38,7 @@ class JobRequest:
     """Unique to the run: a lost submission is found again by it."""
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    """The job is told besides how often it is started at most, where that is known."""
     cpus: int | None = None
     memory_mib: int | None = None
     image: str | None = None
@@ -54,10 +55,11 @@ def submit(batch: BatchClient, request: JobRequest, wait: Callable[[float], obje
     needed, ``AccessDeniedError`` when AWS denies what it takes, and ``MayExistError`` when it
     cannot be told whether the job exists; after any other error there is none.
     """
-    definition = request.definition
+    definition, attempts = request.definition, request.attempts
     if request.image is not None:
-        definition = definition_with_image(batch, definition, request.image)
-    parameters = _parameters(request, definition)
+        found = definition_with_image(batch, definition, request.image)
+        definition, attempts = found.name, attempts or found.attempts
+    parameters = _parameters(request, definition, attempts)
     job_id = _submit_once(batch, request, parameters)
     if job_id is not None:
         return job_id
@@ -96,12 +98,13 @@ def find(batch: BatchClient, queue: str, name: str) -> str | None:
     return str(named[0]["jobId"]) if named else None
 
 
-def _parameters(request: JobRequest, definition: str) -> dict[str, Any]:
+def _parameters(request: JobRequest, definition: str, attempts: int | None) -> dict[str, Any]:
+    environment = dict(request.environment)
+    if attempts is not None:
+        environment[ATTEMPTS_VARIABLE] = str(attempts)
     overrides: dict[str, Any] = {
         "command": list(request.command),
-        "environment": [
-            {"name": name, "value": value} for name, value in request.environment.items()
-        ],
+        "environment": [{"name": name, "value": value} for name, value in environment.items()],
         "resourceRequirements": [
             {"type": kind, "value": str(value)}
             for kind, value in (("VCPU", request.cpus), ("MEMORY", request.memory_mib))

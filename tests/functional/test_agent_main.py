@@ -80,9 +80,9 @@ class Job:
         self.run = replace(self.run, **changes)
         write_record(self.run, self.transport)
 
-    def start(self, attempt=1, transport=None, reconnect=None):
+    def start(self, attempt=1, transport=None, reconnect=None, attempts=None):
         """Run an attempt and return its exit code."""
-        context = Context("bucket", "", RUN_ID, attempt, self.root)
+        context = Context("bucket", "", RUN_ID, attempt, self.root, attempts)
         directory = self.scratch / f"log-{attempt}"
         directory.mkdir()
         with Termination() as termination, JobLog(directory, self.stdout) as log:
@@ -219,8 +219,8 @@ def test_environment_is_for_the_program(job):
 )
 def test_environment_is_gone_when_the_run_is_over(job, script, attempts, attempt, remains):
     """The values are deleted after success or the last attempt, and not before."""
-    job.send(script, environment={"SECRET": "x"}, attempts=attempts)
-    job.start(attempt)
+    job.send(script, environment={"SECRET": "x"})
+    job.start(attempt, attempts=attempts)
     assert job.has(keys.environment(RUN_ID)) == remains
 
 

@@ -13,9 +13,10 @@ def test_reads_everything():
     environ = {
         "NEXTSTRAIN_BATCH_RUN": "s3://bucket/a/b/runs/zika-1",
         "AWS_BATCH_JOB_ATTEMPT": "3",
+        "NEXTSTRAIN_BATCH_ATTEMPTS": "5",
         "NEXTSTRAIN_BATCH_BUILD_DIR": "/somewhere",
     }
-    expected = Context("bucket", "a/b", "zika-1", 3, Path("/somewhere"))
+    expected = Context("bucket", "a/b", "zika-1", 3, Path("/somewhere"), 5)
     assert Context.from_environment(environ) == expected
 
 
@@ -38,9 +39,9 @@ def test_refuses_other_addresses(url):
 @pytest.mark.parametrize("attempt", ["0", "-1", "two", "", "²"])
 def test_refuses_other_attempts(attempt):
     """An attempt that cannot be is refused by the name of the variable."""
-    environ = {"NEXTSTRAIN_BATCH_RUN": "s3://b/runs/r", "AWS_BATCH_JOB_ATTEMPT": attempt}
-    with pytest.raises(UsageError, match="AWS_BATCH_JOB_ATTEMPT"):
-        Context.from_environment(environ)
+    for name in ("AWS_BATCH_JOB_ATTEMPT", "NEXTSTRAIN_BATCH_ATTEMPTS"):
+        with pytest.raises(UsageError, match=name):
+            Context.from_environment({"NEXTSTRAIN_BATCH_RUN": "s3://b/runs/r", name: attempt})
 
 
 def test_program_gets_the_container_and_the_user():

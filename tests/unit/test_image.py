@@ -4,7 +4,12 @@ import pytest
 
 from fakes_aws import FakeBatch, client_error
 from nextstrain_batch.errors import AccessDeniedError, JobError
-from nextstrain_batch.image import definition_with_image, derived_name, find_definition, same_image
+from nextstrain_batch.image import (
+    definition_with_image,
+    derived_name,
+    find_definition,
+    same_image,
+)
 
 CONTAINER = {"image": "nextstrain/base:latest", "command": [], "jobRoleArn": "arn:role"}
 BASE = {
@@ -70,17 +75,26 @@ def test_names_of_one_image(one, other, same):
     assert same_image(one, other) is same
 
 
+def test_how_often_a_job_may_start_comes_with_the_definition():
+    """The job is told, so that it knows which attempt is the last."""
+    batch = Definitions({**BASE, "retryStrategy": {"attempts": 3}})
+    assert definition_with_image(batch, "nextstrain-job", "nextstrain/base").attempts == 3
+    assert definition_with_image(batch, "nextstrain-job", OTHER).attempts == 3
+
+
 def test_the_definitions_own_image_needs_no_other_definition():
     """An image that is the definition's already changes nothing."""
     batch = Definitions(BASE)
-    assert definition_with_image(batch, "nextstrain-job", "nextstrain/base") == "nextstrain-job"
+    assert (
+        definition_with_image(batch, "nextstrain-job", "nextstrain/base").name == "nextstrain-job"
+    )
     assert batch.requests("register_job_definition") == []
 
 
 def test_a_derived_definition_differs_by_its_image_alone():
     """What is registered is the definition with the other image, without its tags."""
     batch = Definitions(BASE)
-    assert definition_with_image(batch, "nextstrain-job", OTHER) == f"{DERIVED}:1"
+    assert definition_with_image(batch, "nextstrain-job", OTHER).name == f"{DERIVED}:1"
     assert batch.requests("register_job_definition") == [
         {
             "jobDefinitionName": DERIVED,
@@ -94,7 +108,7 @@ def test_a_derived_definition_differs_by_its_image_alone():
 def test_a_derived_definition_is_used_again():
     """A definition derived earlier is used for as long as the one it comes from is unchanged."""
     batch = Definitions(BASE, {**LIKE_BASE, "revision": 1, "timeout": {}}, LIKE_BASE)
-    assert definition_with_image(batch, "nextstrain-job", OTHER) == f"{DERIVED}:2"
+    assert definition_with_image(batch, "nextstrain-job", OTHER).name == f"{DERIVED}:2"
     assert batch.requests("register_job_definition") == []
 
 
@@ -102,7 +116,7 @@ def test_a_changed_definition_is_derived_anew():
     """When the usual definition has changed since, its successor is registered."""
     changed = {**BASE, "timeout": {"attemptDurationSeconds": 60}}
     batch = Definitions(changed, LIKE_BASE)
-    assert definition_with_image(batch, "nextstrain-job", OTHER) == f"{DERIVED}:1"
+    assert definition_with_image(batch, "nextstrain-job", OTHER).name == f"{DERIVED}:1"
 
 
 @pytest.mark.parametrize("action", ["batch:RegisterJobDefinition", "iam:PassRole"])

@@ -69,7 +69,8 @@ def test_what_is_not_asked_is_left_to_the_definition():
     batch = FakeBatch(answers={"submit_job": [MADE]})
     submit(batch, JobRequest("q", "d", "n", ("x",), attempts=3), Wait())
     request = batch.requests("submit_job")[0]
-    assert request["containerOverrides"] == {"command": ["x"]}
+    told = [{"name": "NEXTSTRAIN_BATCH_ATTEMPTS", "value": "3"}]
+    assert request["containerOverrides"] == {"command": ["x"], "environment": told}
     assert request["retryStrategy"] == {"attempts": 3}
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 RUN = "NEXTSTRAIN_BATCH_RUN"
 BUILD_DIRECTORY = "NEXTSTRAIN_BATCH_BUILD_DIR"
 ATTEMPT = "AWS_BATCH_JOB_ATTEMPT"
+ATTEMPTS = "NEXTSTRAIN_BATCH_ATTEMPTS"
 OURS = "NEXTSTRAIN_BATCH_"
 DEFAULT_BUILD_DIRECTORY = "/nextstrain/build"
 
@@ -30,6 +31,8 @@ class Context:
     """Counted from 1."""
     root: Path
     """The build directory in the job."""
+    attempts: int | None = None
+    """How many there may be at most; None where nobody says."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Context:
@@ -47,8 +50,9 @@ class Context:
             bucket=bucket,
             prefix=prefix.strip("/"),
             run_id=run_id.strip("/"),
-            attempt=_attempt(environ.get(ATTEMPT, "1")),
+            attempt=_number(environ, ATTEMPT) or 1,
             root=Path(environ.get(BUILD_DIRECTORY) or DEFAULT_BUILD_DIRECTORY),
+            attempts=_number(environ, ATTEMPTS),
         )
 
 
@@ -64,8 +68,10 @@ def program_environment(
     return {name: value for name, value in changed.items() if value is not None}
 
 
-def _attempt(text: str) -> int:
+def _number(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name)
+    if text is None:
+        return None
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        message = f"{ATTEMPT} is {text!r}, which is no number from 1."
-        raise UsageError(message)
+        raise UsageError(f"{name} is {text!r}, which is no number from 1.")
     return int(text)

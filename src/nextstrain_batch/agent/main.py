@@ -115,7 +115,6 @@ class Attempt:
         self._renewed = False
         self._tools = tools
         self._say = tools.log.say
-        self._attempts: int | None = None
 
     def run(self) -> int:
         """Fetch, run, store; return the exit code. Every error is an answer, said in the log."""
@@ -148,7 +147,6 @@ class Attempt:
             sleep=self._tools.sleep or time.sleep,
         )
         record = runs.read_record(self._job.run_id, bucket)
-        self._attempts = record.attempts
         fetched = fetch.fetch(self._job, bucket, record, self._say)
         files = [entry for entry in fetched.manifest.entries if entry.kind == "file"]
         size = shown_bytes(sum(entry.size for entry in files))
@@ -263,7 +261,7 @@ class Attempt:
 
     def _forget_environment(self, exit_code: int) -> None:
         with suppress(UserError):
-            push.forget_environment(self._job, self._transport, exit_code, self._attempts)
+            push.forget_environment(self._job, self._transport, exit_code)
 
 
 def _traceback() -> str:

@@ -130,13 +130,12 @@ def store_result(context: Context, transport: Transport, result: AttemptResult) 
     transport.put(keys.result(context.run_id, context.attempt), result.to_json())
 
 
-def forget_environment(
-    context: Context, transport: Transport, exit_code: int, attempts: int | None
-) -> None:
+def forget_environment(context: Context, transport: Transport, exit_code: int) -> None:
     """Delete the user's environment values if no later attempt can need them.
 
-    Where the job definition says how many attempts there are (*attempts* is None), a failure may
-    be followed by another one: the client deletes them then, or the bucket's expiry does.
+    A failure may be followed by another one, where nobody says that this is the last: the client
+    deletes them then, or the bucket's expiry does.
     """
-    if exit_code == 0 or (attempts is not None and context.attempt >= attempts):
+    is_last = context.attempts is not None and context.attempt >= context.attempts
+    if exit_code == 0 or is_last:
         transport.delete(keys.environment(context.run_id))
