@@ -88,3 +88,17 @@ def test_a_connection_that_was_lost_asks_again(serve):
     transport.put("first", b"x")
     assert not transport.delete("key", may=lambda: next(answers))
     assert len(server.asked) == 2
+
+
+def test_a_region_is_learnt_for_all(serve):
+    """Where a cautious delete has learnt that the bucket is elsewhere, others are sent there."""
+    moved = (301, error("PermanentRedirect", Region="eu-west-1"))
+    server = serve(moved, (204,), (204,), (200, b"content"))
+    transport = directly(server.url, KEYS, "bucket")
+    asked = []
+    assert transport.delete("one", may=lambda: asked.append("one") or True)
+    assert transport.delete("two", may=lambda: asked.append("two") or True)
+    assert transport.get("three") == b"content"
+    regions = [each.headers["Authorization"].split("/")[2] for each in server.asked]
+    assert regions == ["us-east-1", "eu-west-1", "eu-west-1", "eu-west-1"]
+    assert asked == ["one", "one", "two"]

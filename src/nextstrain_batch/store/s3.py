@@ -14,17 +14,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nextstrain_batch.aws_errors import error_code, explaining
+from nextstrain_batch.aws_errors import error_code
+from nextstrain_batch.store.below_prefix import BelowPrefix, TooLateError
 from nextstrain_batch.store.transport import StoredObject, byte_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
 _ATTEMPTS = 5
 
 
-class S3Transport:
+class S3Transport(BelowPrefix):
     """A bucket below a prefix. *client* is botocore's for S3, which threads may share."""
 
     def __init__(
@@ -35,18 +35,12 @@ class S3Transport:
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        super().__init__(bucket, prefix)
         self._client = client
-        self._bucket = bucket
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._sleep = sleep
         events = client.meta.events
         events.register("before-send.s3.DeleteObject", _check, "nextstrain-batch-check")
         events.register_first("needs-retry.s3.DeleteObject", _once, "nextstrain-batch-once")
-
-    @property
-    def url(self) -> str:
-        """``s3://bucket/prefix``, without a slash at its end."""
-        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, or *length* of them from *start*; negative: from the end."""
@@ -102,10 +96,9 @@ class S3Transport:
 
     def renew(self, key: str) -> None:
         """Copy an object onto itself; only a copy that changes its metadata does S3 accept."""
-        source = {"Bucket": self._bucket, "Key": self._prefix + key}
         with self._explaining("renew", key):
             self._client.copy_object(
-                **self._named(key), CopySource=source, MetadataDirective="REPLACE"
+                **self._named(key), CopySource=self._named(key), MetadataDirective="REPLACE"
             )
 
     def delete(self, key: str, *, may: Callable[[], bool] | None = None) -> bool:
@@ -113,19 +106,12 @@ class S3Transport:
         with self._explaining("delete", key), _cautious(may):
             try:
                 self._client.delete_object(**self._named(key))
-            except _TooLateError:
+            except TooLateError:
                 return False
         return True
 
     def _named(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + key}
-
-    def _explaining(self, verb: str, key: str) -> AbstractContextManager[None]:
-        return explaining(f"{verb} {self.url}/{key}")
-
-
-class _TooLateError(Exception):
-    """A request was not sent, as it may not be done any more."""
 
 
 class _Caution(threading.local):
@@ -149,7 +135,7 @@ def _cautious(may: Callable[[], bool] | None) -> Iterator[None]:
 def _check(**_: object) -> None:
     """Look whether a request, which is signed already, may be sent."""
     if _caution.may is not None and not _caution.may():
-        raise _TooLateError
+        raise TooLateError
 
 
 def _once(**_: object) -> bool | None:

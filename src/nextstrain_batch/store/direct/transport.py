@@ -9,12 +9,11 @@ from __future__ import annotations
 import random
 import threading
 import time
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nextstrain_batch import __version__
-from nextstrain_batch.aws_errors import explaining
+from nextstrain_batch.store.below_prefix import BelowPrefix, TooLateError
 from nextstrain_batch.store.direct import answers, failures
 from nextstrain_batch.store.direct.connections import BrokenError, Connections, Server
 from nextstrain_batch.store.direct.credentials import utc_now
@@ -24,7 +23,6 @@ from nextstrain_batch.store.transport import StoredObject, byte_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from nextstrain_batch.store.direct.connections import Answer
@@ -69,11 +67,7 @@ class _Line:
         return cls(place, Connections(server))
 
 
-class _TooLateError(Exception):
-    """A request was not sent, as it may not be done any more."""
-
-
-class DirectTransport:
+class DirectTransport(BelowPrefix):
     """A bucket below a prefix, for whomever *credentials* returns at each request."""
 
     def __init__(
@@ -86,19 +80,13 @@ class DirectTransport:
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._bucket = place.bucket
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        super().__init__(place.bucket, prefix)
         self._credentials = credentials
         self._limits = limits
         self._sleep = sleep
         self._now = now
         self._lock = threading.Lock()
         self._line = _Line.to(place, limits)
-
-    @property
-    def url(self) -> str:
-        """``s3://bucket/prefix``, without a slash at its end."""
-        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def get(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return an object's bytes, or *length* of them from *start*; negative: from the end."""
@@ -137,28 +125,12 @@ class DirectTransport:
 
     def delete(self, key: str, *, may: Callable[[], bool] | None = None) -> bool:
         """Remove an object; with *may*, once at most and only if it may be done."""
-        if may is not None:
-            try:
-                return self._cautious(may).delete(key)
-            except _TooLateError:
-                return False
         with self._explaining("delete", key):
-            self._ask(Request("DeleteObject", "DELETE", self._prefix + key))
+            try:
+                self._ask(Request("DeleteObject", "DELETE", self._prefix + key), may=may)
+            except TooLateError:
+                return False
         return True
-
-    def _cautious(self, may: Callable[[], bool]) -> DirectTransport:
-        """Return a transport on the same connections that tries once, and dates while it *may*."""
-
-        def now() -> datetime:
-            date = self._now()
-            if not may():
-                raise _TooLateError
-            return date
-
-        other = copy(self)
-        other._limits = replace(self._limits, attempts=1)  # noqa: SLF001
-        other._now = now  # noqa: SLF001
-        return other
 
     def _page(self, prefix: str, token: str | None) -> answers.Page:
         query = {"list-type": "2", "prefix": self._prefix + prefix}
@@ -172,21 +144,22 @@ class DirectTransport:
             except ValueError as error:
                 raise failures.unreadable(error) from error
 
-    def _explaining(self, verb: str, key: str) -> AbstractContextManager[None]:
-        return explaining(f"{verb} {self.url}/{key}")
-
-    def _ask(self, request: Request, also: Collection[int] = ()) -> Answer:
+    def _ask(
+        self, request: Request, also: Collection[int] = (), may: Callable[[], bool] | None = None
+    ) -> Answer:
         """Return S3's answer: one that is no error, or whose status is among *also*.
 
-        Raises botocore's exceptions once the attempts are used up.
+        With *may*, which is asked each time before something is sent, there is one attempt. Raises
+        botocore's exceptions once the attempts are used up, and ``TooLateError`` if it may not.
         """
+        attempts = self._limits.attempts if may is None else 1
         attempt, is_moved = 1, False
         while True:
             line = self._line
             try:
-                answer = self._ask_once(request, line)
+                answer = self._ask_once(request, line, may)
             except BrokenError as broken:
-                if attempt == self._limits.attempts:
+                if attempt == attempts:
                     raise failures.lost(broken, _url(request, line.place)) from broken
             else:
                 if answer.status < 300 or answer.status in also:
@@ -194,17 +167,20 @@ class DirectTransport:
                 if not is_moved and self._move(line, failures.region(answer)):
                     is_moved = True
                     continue
-                if attempt == self._limits.attempts or not failures.passes(answer):
+                if attempt == attempts or not failures.passes(answer):
                     raise failures.refusal(answer, request.operation)
             # Chance keeps many threads from coming back all at once.
             self._sleep(min(random.random() * 2 ** (attempt - 1), LONGEST_PAUSE))  # noqa: S311
             attempt += 1
 
-    def _ask_once(self, request: Request, line: _Line) -> Answer:
+    def _ask_once(self, request: Request, line: _Line, may: Callable[[], bool] | None) -> Answer:
         place = line.place
 
         def headers() -> dict[str, str]:
             path, who, now = _path(request, place), self._credentials(), self._now()
+            # The date is set before it is asked: S3 refuses what is sent much later all the same.
+            if may is not None and not may():
+                raise TooLateError
             fields = signed(request, place.host, path, place.region, who, now)
             return {**fields, "user-agent": f"nextstrain-batch/{__version__}"}
 
