@@ -5,15 +5,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from nextstrain_batch.errors import CorruptError
-
-FORMAT = "nextstrain-batch result"
-VERSION = 1
+from nextstrain_batch.records import Record
 
 # The exit codes that the job side adds to the program's own. They are a program's to use as well,
 # so the result's ``error`` is what tells the two apart. The numbers follow BSD's sysexits.h as far
@@ -43,8 +38,12 @@ TERMINATED = 143
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptResult:
+class AttemptResult(Record):
     """How one attempt ended, and what it stored."""
+
+    FORMAT = "nextstrain-batch result"
+    VERSION = 1
+    CALLED = "The job's result"
 
     attempt: int
     """Counted from 1."""
@@ -62,76 +61,3 @@ class AttemptResult:
     """What went wrong on the job side, for people; none when only the program can have failed."""
     not_stored: str | None = None
     """Which files the results lack, for people; none when they are complete, or not there."""
-
-    def to_json(self) -> bytes:
-        """Return the bytes to store."""
-        fields: dict[str, Any] = {
-            "format": FORMAT,
-            "version": VERSION,
-            "attempt": self.attempt,
-            "exit_code": self.exit_code,
-            "started": self.started.isoformat(),
-            "finished": self.finished.isoformat(),
-            "log_lines": self.log_lines,
-            "output_manifest": self.output_manifest,
-            "error": self.error,
-            "not_stored": self.not_stored,
-        }
-        return json.dumps(fields, indent=2).encode() + b"\n"
-
-    @classmethod
-    def from_json(cls, data: bytes) -> AttemptResult:
-        """Read stored bytes; fields of later versions are ignored.
-
-        Raises ``CorruptError`` when they are no result, or one whose version is not known here.
-        """
-        try:
-            fields = json.loads(data)
-            _check_format(fields)
-            return cls(
-                attempt=_integer(fields["attempt"]),
-                exit_code=_integer(fields["exit_code"]),
-                started=_instant(fields["started"]),
-                finished=_instant(fields["finished"]),
-                log_lines=_integer(fields["log_lines"]),
-                output_manifest=_text_or_none(fields["output_manifest"]),
-                error=_text_or_none(fields["error"]),
-                not_stored=_text_or_none(fields.get("not_stored")),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"The job's result is damaged: {type(error).__name__}: {error}."
-            raise CorruptError(message) from error
-
-
-def _check_format(fields: object) -> None:
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-        message = f'it does not say "{FORMAT}"'
-        raise ValueError(message)
-    if fields.get("version") != VERSION:
-        message = (
-            f"its version is {fields.get('version')!r} and this program reads version {VERSION};"
-            " a newer nextstrain-batch may have written it"
-        )
-        raise ValueError(message)
-
-
-def _integer(value: object) -> int:
-    if type(value) is not int:
-        message = f"{value!r} is not a whole number"
-        raise TypeError(message)
-    return value
-
-
-def _instant(value: object) -> datetime:
-    instant = datetime.fromisoformat(str(value))
-    if instant.tzinfo is None:
-        message = f"{value!r} has no time zone"
-        raise ValueError(message)
-    return instant
-
-
-def _text_or_none(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        message = f"{value!r} is not text"
-        raise TypeError(message)
-    return value

@@ -10,29 +10,31 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING
 
 from nextstrain_batch import atomic
 from nextstrain_batch.errors import CorruptError, LocalFilesError
+from nextstrain_batch.records import Record, encode
 from nextstrain_batch.store import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from nextstrain_batch.store.transport import Transport
 
-FORMAT = "nextstrain-batch run"
-VERSION = 1
 LONGEST_NAME = 128
 """Of a Batch job: letters, digits, hyphens and underscores; the first is no hyphen."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Run(Record):
     """One run of a program on AWS Batch: what was asked for, and by whom."""
+
+    FORMAT = "nextstrain-batch run"
+    VERSION = 1
+    CALLED = "The record of the run"
 
     id: str
     created: datetime
@@ -67,16 +69,6 @@ class Run:
     """Of this package, where the run was started."""
     job_id: str | None = None
     """None in the record until the job exists."""
-
-    def to_json(self) -> bytes:
-        """Return the bytes to store."""
-        values = {**asdict(self), "created": self.created.astimezone(UTC).isoformat()}
-        return _encode({"format": FORMAT, "version": VERSION, **values})
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Run:
-        """Read stored bytes; what later versions add is ignored. Raises ``CorruptError``."""
-        return _run(_decode(data, "The record of the run"))
 
 
 def new_id(pathogen: str, now: datetime, token: str) -> str:
@@ -127,10 +119,9 @@ class Ledger:
 
     def write(self, entry: LedgerEntry) -> None:
         """Keep *entry*, in place of an earlier one of the same run. Raises ``LocalFilesError``."""
-        record = json.loads(entry.run.to_json())
         place = {field.name: getattr(entry, field.name) for field in fields(entry)[1:]}
         try:
-            atomic.write(self._path(entry.run.id), _encode({**place, "run": record}))
+            atomic.write(self._path(entry.run.id), encode({**place, "run": entry.run.to_values()}))
         except OSError as error:
             raise LocalFilesError(
                 f"Cannot note the run in {self._directory}: {error.strerror or error}.\n\n"
@@ -160,87 +151,14 @@ class Ledger:
 
 def _entry(path: Path) -> LedgerEntry | None:
     try:
-        data = path.read_bytes()
-        values = _object(data, "The ledger")
+        values = dict(json.loads(path.read_bytes()))
         endpoint = values.get("endpoint")
         return LedgerEntry(
-            run=_run(_checked(values["run"], "The ledger's run")),
+            run=Run.from_values(values["run"]),
             bucket=str(values["bucket"]),
             region=str(values["region"]),
             directory=str(values["directory"]),
             endpoint=str(endpoint) if endpoint else None,
         )
-    except (OSError, CorruptError, KeyError):
+    except (OSError, CorruptError, ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def _encode(values: Mapping[str, object]) -> bytes:
-    # ASCII: what cannot be decoded in a file name travels as escaped surrogates.
-    return json.dumps(values, indent=2).encode("ascii") + b"\n"
-
-
-def _decode(data: bytes, what: str) -> dict[str, Any]:
-    return _checked(_object(data, what), what)
-
-
-def _object(data: bytes, what: str) -> dict[str, Any]:
-    try:
-        values = json.loads(data)
-    except ValueError as error:
-        raise CorruptError(f"{what} is damaged: {error}.") from error
-    if not isinstance(values, dict):
-        raise CorruptError(f"{what} is damaged: it is no JSON object.")
-    return values
-
-
-def _checked(values: object, what: str) -> dict[str, Any]:
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise CorruptError(f'{what} is damaged: it does not say "{FORMAT}".')
-    if values.get("version") != VERSION:
-        raise CorruptError(
-            f"{what} has the format version {values.get('version')!r}, and this program"
-            f" reads version {VERSION}. A newer nextstrain-batch may have written it: update"
-            " this one."
-        )
-    return values
-
-
-def _run(values: Mapping[str, Any]) -> Run:
-    """Make a run out of checked JSON. Raises ``CorruptError`` naming the field that is wrong."""
-    hints = get_type_hints(Run, include_extras=False)
-    given: dict[str, Any] = {}
-    for field in fields(Run):
-        if field.name in values:
-            given[field.name] = _value(field.name, hints[field.name], values[field.name])
-    try:
-        return Run(**given)
-    except TypeError as error:
-        raise CorruptError(f"The record of the run is damaged: {error}.") from error
-
-
-def _value(name: str, kind: object, value: object) -> object:
-    """Return *value* as the field's type has it."""
-    if kind is datetime:
-        return _instant(name, value)
-    if kind == tuple[str, ...]:
-        if isinstance(value, list) and all(isinstance(part, str) for part in value):
-            return tuple(value)
-    elif type(value) in _allowed(kind):
-        return value
-    raise CorruptError(f"The record of the run is damaged: {name} is {value!r}.")
-
-
-def _allowed(kind: object) -> tuple[type, ...]:
-    if isinstance(kind, type):
-        return (kind,)
-    return tuple(getattr(kind, "__args__", ()))
-
-
-def _instant(name: str, value: object) -> datetime:
-    try:
-        instant = datetime.fromisoformat(str(value))
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise CorruptError(f"The record of the run is damaged: {name} is {value!r}.")
-    return instant

@@ -48,7 +48,6 @@ def test_ignores_later_additions():
     "change",
     [
         {"format": "something else"},
-        {"version": 2},
         {"attempt": "2"},
         {"exit_code": True},
         {"started": "yesterday"},

@@ -79,7 +79,6 @@ def test_what_later_versions_add_is_ignored():
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
         {"created": "yesterday"},
         {"created": "2026-11-23T04:15:00"},
         {"program": "snakemake"},
@@ -184,10 +183,3 @@ def test_a_ledger_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LocalFilesError, match="file"):
         Ledger(tmp_path / "file").write(ENTRY)
-
-
-def test_another_version_is_named():
-    """A record of another version is refused by the version that it has."""
-    values = {"format": "nextstrain-batch run", "version": 7}
-    with pytest.raises(CorruptError, match="format version 7"):
-        Run.from_json(json.dumps(values).encode())
