@@ -55,8 +55,6 @@ class Run(Record):
     memory_mib: int | None = None
     has_environment: bool = False
     """Whether an object with the environment's values goes with the run."""
-    attempts: int | None = None
-    """How often Batch starts the job at most; None leaves it to the definition."""
     exclude_from_upload: tuple[str, ...] = ()
     """The globs given with ``--exclude-from-upload``."""
     agent: str | None = None

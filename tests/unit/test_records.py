@@ -44,7 +44,6 @@ STORED_RUN = rb"""{
   "cpus": 4,
   "memory_mib": null,
   "has_environment": true,
-  "attempts": null,
   "exclude_from_upload": [],
   "agent": null,
   "user": "ada",
