@@ -59,8 +59,10 @@ def main(run: Callable[[Sequence[str]], int] | None = None) -> int:
         finally:
             # Here, as the interpreter's own flush at the end would complain.
             sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError as error:
         _discard_output()
+        for note in getattr(error, "__notes__", ()):
+            _say(f"the output was closed. {note}", sys.stderr)
         return OUTPUT_CLOSED
     except OSError as error:  # The flush's.
         _discard_output()
@@ -93,8 +95,12 @@ def guarded(run: Callable[[Sequence[str]], int], words: Sequence[str], err: Text
 
 
 def _tell(message: str, err: TextIO) -> None:
+    _say(f"error: {message}", err)
+
+
+def _say(message: str, err: TextIO) -> None:
     with suppress(OSError):  # The exit code says it as well, where nothing else can.
-        print(f"nextstrain: error: {message}", file=err, flush=True)
+        print(f"nextstrain: {message}", file=err, flush=True)
 
 
 def _bug(err: TextIO) -> int:

@@ -7,7 +7,8 @@
 | SIGTSTP (Control-Z), SIGHUP | detach | detach |
 
 With *detach_on_interrupt*, SIGINT detaches. SIGTERM is left alone: it ends this command, and the
-job goes on. The handlers only take note; what follows happens in ``wait``, between two requests
+job goes on. So is a signal that whoever started this command has it ignore, as ``nohup`` does.
+The handlers take note, and at most say so; what follows happens in ``wait``, between two requests
 to AWS, because a request made inside a signal handler could find its client in the middle of
 another one.
 
@@ -18,17 +19,21 @@ third SIGINT is not, and raises ``KeyboardInterrupt``.
 
 from __future__ import annotations
 
+import queue
 import signal
-import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from nextstrain_batch.aws_errors import TRANSIENT
+from nextstrain_batch.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
 CONFIRMATION_SECONDS = 10.0
+_LONGEST_WAIT = 3600.0
 MOST_HELD = 2
 """So many SIGINTs are kept while a job is submitted; whoever sends another one will not wait."""
 
@@ -72,7 +77,9 @@ class Interrupts:
         self._on_terminal = on_terminal
         self._detach_on_interrupt = detach_on_interrupt
         self._clock = clock
-        self._noticed = threading.Event()
+        # A signal may come in the middle of another one, for which an event's lock is not made.
+        self._noticed: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._taken: list[str] = []
         self._interrupts = 0
         self._detach = False
         self._asked_at: float | None = None
@@ -87,13 +94,21 @@ class Interrupts:
     def hint(self) -> str:
         """Say which keys or signals do what."""
         if not self._on_terminal:
-            interrupt = "detach from" if self._detach_on_interrupt else "cancel"
-            return f"Send SIGINT to {interrupt} this job, SIGHUP or SIGTSTP to detach from it."
+            return self._hint_of_signals()
         if self._detach_on_interrupt:
             return "Press Control-C or Control-Z to detach from this job."
         return (
             f"Press Control-C twice within {CONFIRMATION_SECONDS:.0f} seconds to cancel this job, "
             "Control-Z to detach from it."
+        )
+
+    def _hint_of_signals(self) -> str:
+        interrupt = "detach from" if self._detach_on_interrupt else "cancel"
+        leaving = " or ".join(name for name in ("SIGHUP", "SIGTSTP") if name in self._taken)
+        meant = [f"SIGINT to {interrupt} this job"] if "SIGINT" in self._taken else []
+        meant += [f"{leaving} to detach from this job"] if leaving else []
+        return (
+            f"Send {', '.join(meant)}." if meant else "No signal but SIGTERM reaches this command."
         )
 
     @contextmanager
@@ -104,11 +119,13 @@ class Interrupts:
             "SIGTSTP": self._on_leave,
             "SIGHUP": self._on_leave,
         }
-        before = {
-            number: signal.signal(number, handler)
-            for name, handler in handlers.items()
-            if (number := getattr(signal, name, None)) is not None
-        }
+        before: dict[int, Any] = {}
+        self._taken = []
+        for name, handler in handlers.items():
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, handler)
+                self._taken.append(name)
         try:
             yield
         finally:
@@ -132,8 +149,10 @@ class Interrupts:
 
         Raises ``Detach`` or ``StopWaiting``.
         """
-        self._noticed.wait(seconds)
-        self._noticed.clear()
+        with suppress(queue.Empty):
+            self._noticed.get(timeout=min(seconds, _LONGEST_WAIT))
+            while True:
+                self._noticed.get_nowait()
         if self._detach:
             raise Detach
         while self._interrupts:
@@ -143,41 +162,56 @@ class Interrupts:
     def cancel(self) -> None:
         """Cancel the job, as two presses of Control-C would. More than once is no error."""
         if not self._cancelled:
-            self._cancelled = True
             self._cancel()
+            self._cancelled = True
 
     def _interrupted(self) -> None:
         if self._cancelled:
             raise StopWaiting
         now = self._clock()
         confirmed = self._asked_at is not None and now - self._asked_at <= CONFIRMATION_SECONDS
-        if not self._on_terminal or confirmed:
+        if not self._on_terminal:
             self.cancel()
+            return
+        if confirmed:
+            self._confirmed()
             return
         self._asked_at = now
         self._tell(
             f"Press Control-C again within {CONFIRMATION_SECONDS:.0f} seconds to cancel this job."
         )
 
+    def _confirmed(self) -> None:
+        try:
+            self.cancel()
+        except TRANSIENT as error:
+            # Who watches rides such trouble out, too, and can ask again.
+            what = str(error).partition("\n")[0]
+            self._tell(f"{what} The job is not cancelled; press Control-C twice to try again.")
+            self._asked_at = None
+
     def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self._interrupts += 1
         if self._detach_on_interrupt:
             self._detach = True
-        self._noticed.set()
+        self._noticed.put(None)
         if self._is_submitting:
             self._hold()
 
     def _hold(self) -> None:
         if self._interrupts > MOST_HELD:
             raise KeyboardInterrupt
-        if self._interrupts == 1:
-            self._tell(
-                "The job is being submitted; this takes effect as soon as its id is known."
-                " Press Control-C twice more to leave at once."
-            )
-        else:
-            self._tell("Press Control-C once more to leave at once.")
+        words = (
+            "The job is being submitted; this takes effect as soon as its id is known."
+            " Press Control-C twice more to leave at once."
+            if self._interrupts == 1
+            else "Press Control-C once more to leave at once."
+        )
+        # Raised here, it would cut the request off that submits the job: whoever reads the output
+        # may have got the signal as well, or this came in the middle of another line.
+        with suppress(OSError, UserError, RuntimeError):
+            self._tell(words)
 
     def _on_leave(self, _number: int, _frame: FrameType | None) -> None:
         self._detach = True
-        self._noticed.set()
+        self._noticed.put(None)

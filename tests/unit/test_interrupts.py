@@ -1,10 +1,15 @@
 """Signals while a job is watched."""
 
 import os
+import random
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+from nextstrain_batch.errors import UnreachableError, UserError
 from nextstrain_batch.interrupts import Detach, Interrupts, StopWaiting, saying
 
 
@@ -148,6 +153,91 @@ def test_leaving_while_a_job_is_submitted_detaches_from_it(terminal):
         os.kill(os.getpid(), signal.SIGHUP)
     with pytest.raises(Detach):
         terminal.interrupts.wait(0)
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), RuntimeError("reentrant"), UserError("full")])
+def test_nothing_comes_out_of_a_signal_while_a_job_is_submitted(error):
+    """It would cut off the request that submits the job, whose id nobody would learn."""
+
+    def tell(_text):
+        raise error
+
+    interrupts = Interrupts(cancel=lambda: None, tell=tell, on_terminal=True)
+    with interrupts.installed(), interrupts.submitting():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert interrupts.asked
+
+
+def test_a_signal_that_was_ignored_stays_ignored():
+    """Whoever started the command so, as nohup does, wants it to go on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        watcher = Watcher(on_terminal=False)
+        with watcher.interrupts.installed():
+            watcher.send(signal.SIGHUP)
+            assert watcher.interrupts.hint() == (
+                "Send SIGINT to cancel this job, SIGTSTP to detach from this job."
+            )
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_cancel_that_does_not_reach_aws_can_be_repeated():
+    """Trouble that the watching rides out does not end it when it meets a cancel."""
+    troubles = [UnreachableError("No network.\n\nLikely causes: …"), None]
+
+    def cancel():
+        if error := troubles.pop(0):
+            raise error
+
+    lines = []
+    interrupts = Interrupts(cancel=cancel, tell=lines.append, on_terminal=True, clock=lambda: 0.0)
+    with interrupts.installed():
+        for _ in range(4):
+            os.kill(os.getpid(), signal.SIGINT)
+            interrupts.wait(0)
+    assert lines[1] == ("No network. The job is not cancelled; press Control-C twice to try again.")
+    assert not troubles
+
+
+WATCHING = """
+import itertools
+from nextstrain_batch.interrupts import Detach, Interrupts
+
+times = itertools.count(0.0, 100.0)  # No press is in time to confirm another one.
+interrupts = Interrupts(
+    cancel=lambda: None, tell=lambda _: None, on_terminal=True, clock=times.__next__
+)
+with interrupts.installed():
+    print("ready", flush=True)
+    try:
+        while True:
+            interrupts.wait(0.0005)
+    except Detach:
+        print("over")
+"""
+
+
+def test_signals_in_quick_succession_hang_nothing():
+    """A wrapper may pass on a signal that the terminal has sent as well."""
+    command = [sys.executable, "-c", WATCHING]
+    generator = random.Random(1)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        try:
+            assert watching.stdout.readline() == "ready\n"
+            for _ in range(2000):
+                for _ in range(2):
+                    watching.send_signal(signal.SIGINT)
+                    end = time.perf_counter() + generator.random() * 4e-4
+                    while time.perf_counter() < end:
+                        pass
+                time.sleep(0.001)
+            watching.send_signal(signal.SIGHUP)
+            assert watching.communicate(timeout=20)[0] == "over\n"
+        finally:
+            watching.kill()
 
 
 def test_an_interrupt_says_the_innermost_next_step():

@@ -178,3 +178,21 @@ def test_a_closed_output_is_quiet(words):
         assert process.stderr.read() == b""
     # argparse itself passes over what it cannot write, and then nothing is left to fail.
     assert process.wait() in {141, 0 if "--help" in words else 141}
+
+
+def test_what_is_to_be_known_when_the_output_is_closed_goes_to_the_other_stream():
+    """A job that goes on is not left without a word because ``| tee`` was interrupted too."""
+    script = (
+        "import sys\n"
+        "from nextstrain_batch.__main__ import main\n"
+        "def run(_words):\n"
+        "    error = BrokenPipeError()\n"
+        "    error.add_note('The job 1 goes on.')\n"
+        "    raise error\n"
+        "sys.exit(main(run))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 141
+    assert done.stderr == "nextstrain: the output was closed. The job 1 goes on.\n"

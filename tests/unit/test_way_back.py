@@ -65,6 +65,14 @@ def test_an_interrupt_while_the_job_runs_says_how_to_come_back_and_how_to_cancel
     assert said.endswith(f"    {ATTACH} --cancel zika")
 
 
+def test_an_output_that_nobody_reads_leaves_a_note():
+    """Control-C ends `| tee` as well; the job goes on, and standard error can say so."""
+    with pytest.raises(BrokenPipeError) as raised, ZIKA.while_it_runs():
+        raise BrokenPipeError
+    (note,) = raised.value.__notes__
+    assert "job-1 goes on" in note
+
+
 def test_nothing_leads_back_to_a_job_that_is_not_known():
     """It would only fail again."""
     with pytest.raises(UnknownJobError) as raised, ZIKA.while_it_runs():

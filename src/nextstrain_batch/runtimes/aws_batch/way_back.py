@@ -59,15 +59,20 @@ class WayBack:
     def while_it_runs(self) -> Iterator[None]:
         """Have what ends the ``with`` say how to come back to the job, which goes on.
 
-        That is an error or Control-C; an error that the job is not known says nothing more.
+        That is an error, Control-C, or an output that nobody reads any more, as Control-C ends what
+        it is piped to; an error that the job is not known says nothing more.
         """
         goes_on = (
             f"The job {self.name} goes on. To take it up again:\n\n    {self.attach}\n\n"
             f"To cancel it:\n\n    {self.cancel}"
         )
         not_affected = f"The job itself is not affected. To take it up again:\n\n    {self.attach}"
-        with saying(goes_on), _adding(not_affected):
-            yield
+        try:
+            with saying(goes_on), _adding(not_affected):
+                yield
+        except BrokenPipeError as error:
+            error.add_note(goes_on)
+            raise
 
     @contextmanager
     def once_it_is_over(self) -> Iterator[None]:
