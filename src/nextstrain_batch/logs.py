@@ -75,10 +75,11 @@ class LogTail:
                     self.at_end = True
                     return []
                 if error_code(error) == "InvalidParameterException" and self._token:
-                    return self._start_again()
+                    self._token = None  # A day's sleep has outdated it.
+                    return self._read()
                 raise
 
-    def _read(self, after: int | None = None) -> list[LogLine]:
+    def _read(self) -> list[LogLine]:
         parameters: dict[str, Any] = {
             "logGroupName": self._group,
             "logStreamName": self._stream,
@@ -86,9 +87,12 @@ class LogTail:
         }
         if self._token:
             parameters["nextToken"] = self._token
-        if after is not None:
-            parameters["startTime"] = after
+        elif self._last:
+            parameters["startTime"] = self._last
         answer = self._logs.get_log_events(**parameters)
+        if not self._token:
+            # The lines of the last instant come again, and are left out again.
+            self._skip, self._at_last = self._at_last, 0
         token = answer.get("nextForwardToken")
         events = answer.get("events", [])
         self.at_end = not events and token in (None, self._token)
@@ -96,13 +100,6 @@ class LogTail:
         lines = [line for event in events for line in self._lines(event)]
         skipped, self._skip = lines[: self._skip], max(0, self._skip - len(lines))
         return lines[len(skipped) :]
-
-    def _start_again(self) -> list[LogLine]:
-        """Go on without the token, which a day's sleep has outdated."""
-        self._token = None
-        # The lines of the last instant come again, and are left out again.
-        self._skip, self._at_last = self._at_last, 0
-        return self._read(after=self._last or None)
 
     def _lines(self, event: dict[str, Any]) -> list[LogLine]:
         milliseconds = int(event["timestamp"])
@@ -204,7 +201,9 @@ class JobLogs:
             self._note(job, newest, job.log_stream)
         if job.is_over:
             self._job_is_over = True
-            self._end(newest, job.stopped)
+            # All that was ever heard of: should the last answer name fewer, nothing more comes.
+            for number in self._attempts:
+                self._end(number, job.stopped)
 
     def poll(self) -> list[LogLine | Notice]:
         """Return the next lines, by one call to CloudWatch at most.

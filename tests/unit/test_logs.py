@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fakes_aws import STREAM, Clock, FakeBatch, FakeBucket, FakeLogs, attempt_detail, client_error
 from fakes_aws import job_detail as detail
+from nextstrain_batch.aws_errors import BusyError
 from nextstrain_batch.errors import UnreachableError
 from nextstrain_batch.events import LogLine, Notice
 from nextstrain_batch.job import describe
@@ -312,6 +313,49 @@ def test_an_outdated_token_loses_and_repeats_nothing(page):
     for _ in range(8):
         lines += tail.poll()
     assert [line.text for line in lines] == ["a", "b", "c", "d", "e"]
+
+
+class Throttled(FakeLogs):
+    """Turns down the first calls without a token after one was outdated."""
+
+    left = 2
+
+    def _page(self, events, token, parameters):
+        if not token and "startTime" in parameters and self.left:
+            self.left -= 1
+            raise client_error("ThrottlingException", operation="GetLogEvents")
+        return super()._page(events, token, parameters)
+
+
+def test_an_outdated_token_and_trouble_at_once():
+    """As after a night's sleep, when the network is only just back: nothing comes twice, or not."""
+    clock = Clock()
+    events = [(0, 0, "a"), (1, 1, "b"), (1, 1, "c"), (1, 9, "d"), (2, 9, "e")]
+    logs = Throttled(clock, {STREAM: events})
+    tail = LogTail(logs, GROUP, STREAM, 1)
+    clock.seconds = 5
+    lines = [line for _ in range(3) for line in tail.poll()]
+    logs.outdated.add("3/0")
+    clock.seconds = 10
+    for _ in range(2):
+        with pytest.raises(BusyError):
+            tail.poll()
+    lines += [line for _ in range(3) for line in tail.poll()]
+    assert [line.text for line in lines] == ["a", "b", "c", "d", "e"]
+
+
+def test_a_job_that_is_over_with_fewer_attempts_than_were_seen_is_over():
+    """Whatever the last description leaves out, nobody waits for it."""
+    clock = Clock()
+    logs = FakeLogs(clock, {STREAM: [(0, 0, "a")], "second": [(1, 1, "b")]})
+    job_logs = JobLogs(logs, None, clock=clock, now=clock.now)
+    first = attempt_detail(stopped=clock.milliseconds(1))
+    job_logs.update(running("second", [first]))
+    fewer = {"attempts": [first], "stoppedAt": clock.milliseconds(2)}
+    job_logs.update(described(status="FAILED", **fewer))
+    for clock.seconds in range(3, 60):
+        job_logs.poll()
+    assert job_logs.finished
 
 
 def test_timestamps_are_when_lines_were_printed():
