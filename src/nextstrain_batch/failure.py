@@ -30,8 +30,8 @@ _FAILURES: tuple[tuple[str, str], ...] = (
         r"\bHost EC2\b",
         (
             "The machine under the job was taken away: a spot machine reclaimed by AWS, or one that"
-            " failed. Build again; what the job had stored is used. With more attempts"
-            " in the job definition, Batch does it by itself."
+            " failed. What that attempt had made is lost. Build again; with more attempts in"
+            " the job definition, Batch does it by itself."
         ),
     ),
     (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nextstrain_batch.clients import BatchClient
 
 LONGEST_NAME = 128
+_CONTAINER = "containerProperties"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def definition_with_image(batch: BatchClient, definition: str, image: str) -> De
     base = find_definition(batch, definition)
     if base is None:
         raise no_such_definition(definition, region_of(batch))
-    container = base.get("containerProperties")
+    container = base.get(_CONTAINER)
     if not container:
         raise JobError(
             f"The job definition {definition} does not describe a single container, so its image"
@@ -79,10 +80,10 @@ def definition_with_image(batch: BatchClient, definition: str, image: str) -> De
     if same_image(container["image"], image):
         return Definition(definition, attempts)
     wanted = {key: base[key] for key in _KEPT if base.get(key)}
-    wanted["containerProperties"] = {**container, "image": image}
+    wanted[_CONTAINER] = {**container, "image": image}
     name = derived_name(base["jobDefinitionName"], image)
     for existing in _active(batch, jobDefinitionName=name):
-        if all(existing.get(key) == value for key, value in wanted.items()):
+        if {key: existing[key] for key in (*_KEPT, _CONTAINER) if existing.get(key)} == wanted:
             return Definition(f"{name}:{existing['revision']}", attempts)
     return Definition(_register(batch, name, wanted, definition, image), attempts)
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from nextstrain_batch.clients import BatchClient
 
-WAITING = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
 OVER = ("SUCCEEDED", "FAILED")
 RUN_VARIABLE = "NEXTSTRAIN_BATCH_RUN"
 """The job's environment variable that holds its run's URL in the bucket."""

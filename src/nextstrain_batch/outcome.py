@@ -28,6 +28,8 @@ class Attempts:
     results: dict[int, AttemptResult]
     manifests: tuple[int, ...]
     """Those with an output manifest, in order."""
+    numbers: tuple[int, ...] = ()
+    """Those that stored anything, such as a log, in order."""
     written: datetime | None = None
     """When one of them wrote something last, by the bucket's clock."""
 
@@ -47,6 +49,7 @@ class Attempts:
                 if keys.result(run_id, number) in found
             },
             tuple(n for n in sorted(numbers) if keys.output_manifest(run_id, n) in found),
+            tuple(sorted(numbers)),
             max(found.values(), default=None),
         )
 

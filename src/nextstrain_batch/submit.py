@@ -42,8 +42,6 @@ class JobRequest:
     cpus: int | None = None
     memory_mib: int | None = None
     image: str | None = None
-    attempts: int | None = None
-    """How often Batch starts the job at most, 1 to 10."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """With any, the submission takes ``batch:TagResource`` too."""
 
@@ -55,10 +53,10 @@ def submit(batch: BatchClient, request: JobRequest, wait: Callable[[float], obje
     needed, ``AccessDeniedError`` when AWS denies what it takes, and ``MayExistError`` when it
     cannot be told whether the job exists; after any other error there is none.
     """
-    definition, attempts = request.definition, request.attempts
+    definition, attempts = request.definition, None
     if request.image is not None:
         found = definition_with_image(batch, definition, request.image)
-        definition, attempts = found.name, attempts or found.attempts
+        definition, attempts = found.name, found.attempts
     parameters = _parameters(request, definition, attempts)
     job_id = _submit_once(batch, request, parameters)
     if job_id is not None:
@@ -124,8 +122,6 @@ def _parameters(request: JobRequest, definition: str, attempts: int | None) -> d
         "jobDefinition": definition,
         "containerOverrides": overrides,
     }
-    if request.attempts is not None:
-        parameters["retryStrategy"] = {"attempts": request.attempts}
     if request.tags:
         # Jobs themselves cost nothing: in bills, tags count on the tasks that run them.
         parameters |= {"tags": dict(request.tags), "propagateTags": True}
@@ -144,6 +140,7 @@ def _submit_once(
         ConnectTimeoutError,
         EndpointConnectionError,
         HTTPClientError,
+        SSLError,
     )
 
     with explaining("submit the job", region_of(batch)):
@@ -157,6 +154,10 @@ def _submit_once(
             raise
         except (EndpointConnectionError, ConnectTimeoutError):
             raise  # Nothing was sent.
+        except SSLError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise  # Nothing was sent either.
+            return None
         except HTTPClientError:
             return None
 
@@ -199,6 +200,8 @@ def _refused(batch: BatchClient, request: JobRequest, text: str) -> JobError:
                 f"To say more takes {error.action}, which AWS denies.",
             )
         )
+    except UserError:
+        return JobError(paragraphs("AWS Batch refused the job.", said))
     if missing is not None:
         return JobError(paragraphs(str(missing), said))
     return JobError(

@@ -62,6 +62,23 @@ def test_a_log_beyond_the_limit_waits_for_the_end(log):
         assert not bucket.tried.acquire(timeout=0.1)
 
 
+def test_a_version_that_hangs_does_not_use_up_the_time_for_the_results(log):
+    """When the job was asked to end it has half a minute, and the results matter more."""
+    hanging, goes_on = threading.Event(), threading.Event()
+
+    def put(_data):
+        hanging.set()
+        goes_on.wait(30)
+
+    log.write(b"one\n")
+    hurry = threading.Event()
+    with LogSender(log, put, is_hurried=hurry.is_set, interval=0.01, patience=0.05):
+        assert hanging.wait(10)
+        hurry.set()
+    assert not goes_on.is_set()
+    goes_on.set()
+
+
 def test_silence_costs_nothing(log):
     """Nothing is stored as long as nothing is said, and the end does not wait for the interval."""
     bucket = Bucket()

@@ -113,11 +113,6 @@ def test_log_lines_and_notices():
     assert "The queue is full." in told.err.getvalue()
 
 
-def test_no_logs():
-    """With --no-logs no line of the job's log is shown."""
-    assert Told(logs=False).event(LogLine("hello", BEGIN, 1)) == ""
-
-
 def test_the_end_and_what_went_wrong():
     """The outcome is told, with what the job side or AWS has to say about a failure."""
     told = Told()

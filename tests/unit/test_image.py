@@ -105,6 +105,15 @@ def test_a_derived_definition_differs_by_its_image_alone():
     ]
 
 
+def test_a_derived_definition_has_nothing_that_its_origin_has_lost():
+    """A time limit that was taken away ends no jobs any more, whatever their image."""
+    base = {key: value for key, value in BASE.items() if key != "timeout"}
+    batch = Definitions(base, LIKE_BASE)
+    assert definition_with_image(batch, "nextstrain-job", OTHER).name == f"{DERIVED}:1"
+    (registered,) = batch.requests("register_job_definition")
+    assert "timeout" not in registered
+
+
 def test_a_derived_definition_is_used_again():
     """A definition derived earlier is used for as long as the one it comes from is unchanged."""
     batch = Definitions(BASE, {**LIKE_BASE, "revision": 1, "timeout": {}}, LIKE_BASE)

@@ -158,6 +158,20 @@ def test_an_interrupted_submission_says_how_to_find_out(tmp_path):
     assert place.has_environment()
 
 
+def test_an_interrupt_before_the_submission_leaves_no_doubt(tmp_path):
+    """While the values of --env are written there is no job yet."""
+    place = Place(tmp_path)
+
+    def before(verb, key):
+        if verb == "put" and key == keys.environment(RUN.id):
+            raise KeyboardInterrupt
+
+    place.bucket.before = before
+    text = raised(KeyboardInterrupt, place.launch)
+    assert "No job was submitted" in text
+    assert "may exist" not in text
+
+
 def test_a_job_that_may_exist_keeps_its_environment(tmp_path):
     """When it cannot be told whether the job exists, its environment stays."""
     place = Place(tmp_path, **THERE)

@@ -67,6 +67,15 @@ def test_a_forgotten_job_without_a_result_cannot_be_told():
     assert "cannot tell" in outcome.summary
 
 
+def test_an_attempt_that_was_killed_counts_by_its_log():
+    """It has no result, but what it said until then can be shown."""
+    bucket = MemoryTransport()
+    bucket.put(keys.log(RUN, 1), b"until here\n")
+    store(bucket, 2, name="b")
+    attempts = Attempts.of(RUN, bucket)
+    assert (attempts.numbers, tuple(attempts.results), attempts.manifests) == ((1, 2), (2,), (2,))
+
+
 @pytest.mark.parametrize("name", ["", ".DS_Store", "0/log", "x/log", "1/a/b", "²/log"])
 def test_what_somebody_else_put_among_the_attempts_is_passed_over(name):
     """A console makes an object for a directory, and other programs leave theirs."""

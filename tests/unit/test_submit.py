@@ -22,6 +22,7 @@ REQUEST = JobRequest(
 )
 MADE = {"jobId": "job-1"}
 LOST = boto.ReadTimeoutError(endpoint_url="https://batch")
+DAMAGED = boto.SSLError(endpoint_url="https://batch", error="bad record mac")
 FAILED = client_error("InternalError", operation="SubmitJob", status=500)
 ENABLED = {"jobQueues": [{"state": "ENABLED", "status": "VALID"}]}
 DEFINITION = {"jobDefinitions": [{"jobDefinitionName": "nextstrain-job", "revision": 1}]}
@@ -65,13 +66,25 @@ def test_what_is_asked_of_batch():
 
 
 def test_what_is_not_asked_is_left_to_the_definition():
-    """Size and attempts that were not asked for are left to the job definition."""
+    """A size that was not asked for is left to the job definition."""
     batch = FakeBatch(answers={"submit_job": [MADE]})
-    submit(batch, JobRequest("q", "d", "n", ("x",), attempts=3), Wait())
-    request = batch.requests("submit_job")[0]
+    submit(batch, JobRequest("q", "d", "n", ("x",)), Wait())
+    assert batch.requests("submit_job")[0]["containerOverrides"] == {"command": ["x"]}
+
+
+def test_a_job_is_told_how_often_it_may_start():
+    """By the definition: a job that knows its last attempt need not leave anything for another."""
+    definition = {
+        "jobDefinitionName": "d",
+        "revision": 1,
+        "containerProperties": {"image": "i"},
+        "retryStrategy": {"attempts": 3},
+    }
+    described = {"jobDefinitions": [definition]}
+    batch = FakeBatch(answers={"submit_job": [MADE], "describe_job_definitions": [described]})
+    submit(batch, JobRequest("q", "d", "n", ("x",), image="i"), Wait())
     told = [{"name": "NEXTSTRAIN_BATCH_ATTEMPTS", "value": "3"}]
-    assert request["containerOverrides"] == {"command": ["x"], "environment": told}
-    assert request["retryStrategy"] == {"attempts": 3}
+    assert batch.requests("submit_job")[0]["containerOverrides"]["environment"] == told
 
 
 def test_tags_go_to_the_job_and_its_tasks():
@@ -139,6 +152,14 @@ def test_a_refused_job_whose_reason_may_not_be_looked_up_says_what_aws_said():
         assert word in str(caught.value)
 
 
+def test_what_aws_said_is_told_even_if_nothing_else_can_be_found_out():
+    """Trouble with looking for the reason does not hide the one that AWS gave."""
+    busy = client_error("TooManyRequestsException", operation="DescribeJobQueues")
+    batch = FakeBatch(answers={"submit_job": [REFUSED], "describe_job_queues": [busy]})
+    with pytest.raises(JobError, match="AWS said: No"):
+        submit(batch, REQUEST, Wait())
+
+
 def test_a_denied_submission_names_the_policy():
     """Whoever may not submit jobs is told which policy lacks."""
     denial = client_error("AccessDeniedException", operation="SubmitJob")
@@ -146,7 +167,7 @@ def test_a_denied_submission_names_the_policy():
         submit(FakeBatch(answers={"submit_job": [denial]}), REQUEST, Wait())
 
 
-@pytest.mark.parametrize("answer", [LOST, FAILED])
+@pytest.mark.parametrize("answer", [LOST, FAILED, DAMAGED])
 def test_a_lost_answer_finds_the_job_that_was_made(answer):
     """When the answer is lost or an error of AWS's own, and the job exists, it is that job."""
     other = summary(NAME.upper(), "job-9")
@@ -157,7 +178,7 @@ def test_a_lost_answer_finds_the_job_that_was_made(answer):
     assert len(wait.seconds) == 2
 
 
-@pytest.mark.parametrize("answer", [LOST, FAILED])
+@pytest.mark.parametrize("answer", [LOST, FAILED, DAMAGED])
 def test_a_lost_request_is_made_again(answer):
     """When no job appears for some seconds, the request was lost and is made again."""
     nothing = {"jobSummaryList": []}
@@ -190,9 +211,16 @@ def test_a_second_failure_takes_back_no_doubt(second):
     assert len(batch.requests("submit_job")) == 2
 
 
-def test_a_connection_never_made_is_no_doubt():
+@pytest.mark.parametrize(
+    "error",
+    [
+        boto.EndpointConnectionError(endpoint_url="x"),
+        boto.SSLError(endpoint_url="x", error="[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"),
+    ],
+)
+def test_a_connection_never_made_is_no_doubt(error):
     """When AWS could not be reached at all, there is no job, and the error says only that."""
-    batch = FakeBatch(answers={"submit_job": [boto.EndpointConnectionError(endpoint_url="x")]})
-    with pytest.raises(UnreachableError, match="cannot be reached") as raised:
+    batch = FakeBatch(answers={"submit_job": [error]})
+    with pytest.raises(UnreachableError) as raised:
         submit(batch, REQUEST, Wait())
     assert not isinstance(raised.value, MayExistError)

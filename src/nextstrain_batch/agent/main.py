@@ -19,6 +19,7 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -162,7 +163,8 @@ class Attempt:
             context.program_environment(self._tools.environ, fetched.environment),
         )
         self._say(f"running {Path(what.arguments[0]).name}")
-        with LogSender(log, lambda content: self._transport.put(key, content)):
+        put = partial(self._transport.put, key)
+        with LogSender(log, put, is_hurried=lambda: termination.requested):
             ended = program.run(what, log.write, termination)
         if termination.requested:
             ended = program.Ended(

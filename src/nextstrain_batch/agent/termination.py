@@ -58,18 +58,6 @@ class Termination:
         os.close(self._read_end)
         os.close(self._write_end)
 
-    def request(self) -> None:
-        """Ask this process to end, as the signal does."""
-        self.requested = True
-        self.wake()
-
-    def wake(self) -> None:
-        """Make the descriptor readable."""
-        try:
-            os.write(self._write_end, b"\0")
-        except BlockingIOError:
-            return  # it is readable already
-
     def pause(self, seconds: float) -> None:
         """Sleep, but no longer than until the job is asked to end."""
         end = time.monotonic() + seconds

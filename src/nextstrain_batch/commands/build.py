@@ -191,7 +191,10 @@ def _watch(
         from nextstrain_batch.runtimes.aws_batch import following
 
         try:
-            for event in following.watch(batch, launched, interrupts, cancel=options.cancel):
+            events = following.watch(
+                batch, launched, interrupts, cancel=options.cancel, with_logs=options.logs
+            )
+            for event in events:
                 report.event(event, interrupts)
         except Detach:
             report.detached(way_back.attach)

@@ -107,8 +107,7 @@ class Report:
     def event(self, event: Event, interrupts: Interrupts) -> None:
         """Show what happened to the job."""
         if isinstance(event, LogLine):
-            if self._options.logs:
-                self.ui.log(event.text, event.timestamp)
+            self.ui.log(event.text, event.timestamp)
         elif isinstance(event, Notice):
             self.ui.warn(event.text)
         else:

@@ -68,7 +68,7 @@ def _fly(batch: BatchSettings, settings: Settings, directory: Path, ui: Ui) -> O
     interrupts = launching.interrupts_of(there, lambda: launched.job_id, detach_on_interrupt=False)
     job = None
     with WayBack.to(there, launched.job_id, None).while_it_runs():
-        for event in following.watch(there, launched, interrupts):
+        for event in following.watch(there, launched, interrupts, with_logs=False):
             job = getattr(event, "job", None) or job
     outcome = following.end(there, launched, job)
     following.bring_back(there, launched, outcome, pathogen, True)

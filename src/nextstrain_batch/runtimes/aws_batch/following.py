@@ -38,25 +38,28 @@ def watch(
     interrupts: Interrupts,
     *,
     cancel: bool = False,
+    with_logs: bool = True,
 ) -> Iterator[Event]:
     """Yield what happens to the job until it is over; *cancel* it first, if told to.
 
     Raises ``Detach`` or ``StopWaiting`` when a signal asks for it.
     """
     if launched.is_forgotten:
-        yield from _kept_lines(launched)
+        if with_logs:
+            yield from _kept_lines(launched)
         return
     # The job's state comes first, and signals: nothing here waits until the bucket answers.
     bucket = launched.bucket.at_once
     if cancel and not launched.is_over:
         interrupts.cancel()
     clock = time.monotonic
+    kept = KeptLog(bucket, launched.run.id)
     events = follow(
         launched.job_id,
         batch=batch.aws.batch,
         clock=clock,
         wait=interrupts.wait,
-        logs=JobLogs(batch.aws.logs, KeptLog(bucket, launched.run.id), clock=clock, now=now),
+        logs=JobLogs(batch.aws.logs, kept, clock=clock, now=now) if with_logs else None,
         diagnosis=Diagnosis(batch.aws.batch, clock),
         just_submitted=launched.is_new,
     )
@@ -121,7 +124,7 @@ def _input(batch: Batch, run: Run, bucket: Transport, root: Path) -> Manifest:
 def _kept_lines(launched: Launched) -> Iterator[Event]:
     """Yield the whole log that a run left in the bucket."""
     kept = KeptLog(launched.bucket, launched.run.id)
-    for number in sorted(Attempts.of(launched.run.id, launched.bucket).results):
+    for number in Attempts.of(launched.run.id, launched.bucket).numbers:
         missing = kept.missing(number, Seen())
         for text in missing.lines if missing else ():
             yield LogLine(text, None, number)

@@ -32,7 +32,7 @@ from nextstrain_batch.runtimes.aws_batch.context import (
     now,
     user,
 )
-from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
+from nextstrain_batch.runtimes.aws_batch.way_back import WayBack, before_there_is_a_job
 from nextstrain_batch.store import codec, keys
 from nextstrain_batch.submit import JobRequest, MayExistError, find, submit
 
@@ -107,9 +107,12 @@ def launch(
     """
     way_back = WayBack.to(batch, run.id, directory)
     find_out = f"To find out, and to take it up:\n\n    {way_back.attach}"
+    if environment:
+        with before_there_is_a_job():
+            _put_environment(batch, run, environment)
     with saying(f"The job may exist. {find_out}"):
         try:
-            job_id = _submitted(batch, run, environment)
+            job_id = _submitted(batch, run)
         except MayExistError as error:
             error.args = (paragraphs(str(error), find_out),)
             raise
@@ -118,17 +121,23 @@ def launch(
     return Launched(run, job_id, batch.bucket, is_new=True)
 
 
-def _submitted(batch: Batch, run: Run, environment: Mapping[str, str | None]) -> str:
-    """Return the id of the run's new job."""
+def _put_environment(batch: Batch, run: Run, environment: Mapping[str, str | None]) -> None:
     bucket = batch.bucket.at_once
     try:
-        if environment:
-            bucket.put(keys.environment(run.id), json.dumps(dict(environment)).encode())
+        bucket.put(keys.environment(run.id), json.dumps(dict(environment)).encode())
+    except UserError:
+        batch.forget_environment(run, bucket)  # It may have arrived.
+        raise
+
+
+def _submitted(batch: Batch, run: Run) -> str:
+    """Return the id of the run's new job."""
+    try:
         return submit(batch.aws.batch, _request(batch, run), time.sleep)
     except MayExistError:
-        raise  # Its job would need them.
+        raise  # Its job would need the values of its environment.
     except UserError:
-        batch.forget_environment(run, bucket)
+        batch.forget_environment(run, batch.bucket.at_once)
         raise
 
 
