@@ -229,11 +229,7 @@ def _elsewhere(error: ClientError, doing: str, region: str | None) -> StoreError
         paragraphs(
             f"Cannot {doing}: {found}{asked}",
             "The bucket, the job queue and the job definition belong in one region. "
-            + (
-                f"Set AWS_DEFAULT_REGION={there} if the queue is there too; else use"
-                if there
-                else "Use"
-            )
+            + (f"Set AWS_REGION={there} if the queue is there too; else use" if there else "Use")
             + " another bucket (--aws-batch-s3-bucket).",
             _quoted(error_text(error)),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nextstrain_batch.config import BucketUrl, Name, Setting, Source, read_config
+from nextstrain_batch.config import BucketUrl, Name, Setting, Source
 from nextstrain_batch.errors import ConfigError
 from nextstrain_batch.quantities import mebibytes
 
@@ -27,7 +27,6 @@ DEFAULT_QUEUE = "nextstrain-job-queue"
 DEFAULT_CPUS = 4
 DEFAULT_MEMORY_MIB = 7200
 SANDBOX_BUCKET = BucketUrl("nextstrain-jobs")
-DEFAULT_REGION = "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -124,18 +123,17 @@ def _memory(settings: Settings, given: Given) -> Setting[int]:
 
 
 def region(settings: Settings) -> Setting[str]:
-    """Return the AWS region: from the environment, ``~/.aws/config``, else us-east-1.
+    """Return the AWS region: from the environment, AWS's profile, else us-east-1.
 
     botocore alone would miss ``AWS_REGION``, which AWS's other tools read first.
     """
-    environ = settings.environ
+    environ = {"HOME": str(Path.home()), **settings.environ}
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if value := environ.get(variable):
             return Setting(value, Source("environment", variable))
-    from nextstrain_batch.direct_settings import profile_name
+    from nextstrain_batch.direct_settings import DEFAULT_REGION, profile_name, profile_region
 
-    profile = profile_name(environ) or "default"
-    default_path = Path(environ.get("HOME") or Path.home()) / ".aws" / "config"
-    file = read_config(Path(environ.get("AWS_CONFIG_FILE") or default_path).expanduser())
-    section = profile if profile == "default" else f"profile {profile}"
-    return file.get(section, "region") or Setting(DEFAULT_REGION)
+    if value := profile_region(environ):
+        profile = profile_name(environ) or "default"
+        return Setting(value, Source("file", f"the AWS profile {profile}"))
+    return Setting(DEFAULT_REGION)

@@ -101,6 +101,7 @@ def find(given: Given, around: Surroundings) -> DirectSettings | None:
     try:
         _check_variables(environ)
         profile = _Profile.read(environ)
+        profile.check(environ)
         endpoint = _endpoint(given, environ)
         _check_way(endpoint, around)
         return DirectSettings(
@@ -163,6 +164,9 @@ def _check_way(endpoint: str | None, around: Surroundings) -> None:
 # --- the profile -------------------------------------------------------------------------------
 
 
+_FILES = {"config": "AWS_CONFIG_FILE", "credentials": "AWS_SHARED_CREDENTIALS_FILE"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Profile:
     """The lines of the profile in use."""
@@ -183,17 +187,39 @@ class _Profile:
         named = profile_name(environ)
         name = named or "default"
         home = _home(environ)
-        if (home / ".aws" / "models").exists():
-            raise _Other  # botocore's description of S3, changed by hand
-        shared = _sections(_path(environ, "AWS_SHARED_CREDENTIALS_FILE", home, "credentials"))
-        config = _sections(_path(environ, "AWS_CONFIG_FILE", home, "config"))
+        shared = _sections(_path(environ, home, "credentials"))
+        config = _sections(_path(environ, home, "config"))
         of_profile = [lines for section, lines in config.items() if _names(section, name)]
         if len(of_profile) > 1 or (named and not of_profile and name not in shared):
             raise _Other
-        profile = cls(shared.get(name, {}), of_profile[0] if of_profile else {})
-        if not profile.merged.keys() <= _PROFILE_LINES or not all(profile.merged.values()):
+        return cls(shared.get(name, {}), of_profile[0] if of_profile else {})
+
+    def check(self, environ: Mapping[str, str]) -> None:
+        """Leave to botocore what it alone knows the meaning of."""
+        if not self.merged.keys() <= _PROFILE_LINES or not all(self.merged.values()):
             raise _Other
-        return profile
+        if (_home(environ) / ".aws" / "models").exists():
+            raise _Other  # botocore's description of S3, changed by hand
+
+
+def profile_region(environ: Mapping[str, str]) -> str | None:
+    """Return the region that the profile in use sets, as botocore reads it."""
+    try:
+        return _Profile.read(environ).merged.get("region")
+    except _Other:
+        pass
+    import botocore.session
+    from botocore.exceptions import BotoCoreError
+
+    session = botocore.session.Session(profile=profile_name(environ))
+    for variable, name in (("config_file", "config"), ("credentials_file", "credentials")):
+        default = f"{environ.get('HOME', '~')}/.aws/{name}"
+        session.set_config_variable(variable, environ.get(_FILES[name]) or default)
+    try:
+        region: str | None = session.get_scoped_config().get("region")
+    except BotoCoreError:
+        return None  # A profile that there is not: told as soon as keys are looked for.
+    return region
 
 
 def profile_name(environ: Mapping[str, str]) -> str | None:
@@ -208,8 +234,8 @@ def _home(environ: Mapping[str, str]) -> Path:
     return home
 
 
-def _path(environ: Mapping[str, str], variable: str, home: Path, name: str) -> Path:
-    text = environ.get(variable)
+def _path(environ: Mapping[str, str], home: Path, name: str) -> Path:
+    text = environ.get(_FILES[name])
     if text is None:
         return home / ".aws" / name
     if "$" in text or text.startswith("~"):

@@ -118,12 +118,16 @@ def test_region_from_the_environment_then_the_profile_then_the_default(tmp_path)
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text(
         "[default]\nregion = eu-west-1\ns3 =\n  region = no\n[profile lab]\nregion = eu-north-1\n"
+        '[profile "my lab"]\nregion = eu-central-1\nsso_session = x\n'
     )
     assert region(settings(tmp_path)).value == "eu-west-1"
     assert region(settings(tmp_path, {"AWS_PROFILE": "lab"})).value == "eu-north-1"
     assert region(settings(tmp_path, {"AWS_PROFILE": "none"})).value == "us-east-1"
+    assert region(settings(tmp_path, {"AWS_PROFILE": "my lab"})).value == "eu-central-1"
     both = {"AWS_PROFILE": "none", "AWS_DEFAULT_PROFILE": "lab"}
     assert region(settings(tmp_path, both)).value == "eu-north-1", "as botocore takes the keys"
+    (tmp_path / ".aws" / "credentials").write_text("[lab]\nregion = us-west-1\n")
+    assert region(settings(tmp_path, {"AWS_PROFILE": "lab"})).value == "us-west-1"
     environ = {"AWS_DEFAULT_REGION": "us-west-2"}
     assert region(settings(tmp_path, environ)).value == "us-west-2"
     environ["AWS_REGION"] = "us-east-2"
@@ -136,7 +140,7 @@ def test_the_aws_config_file_can_be_elsewhere(tmp_path):
     elsewhere.write_text("[default]\nregion = sa-east-1\n")
     found = region(Settings({"AWS_CONFIG_FILE": str(elsewhere)}, ConfigFile(tmp_path)))
     assert found.value == "sa-east-1"
-    assert str(elsewhere) in str(found.source)
+    assert str(found.source) == "set by the AWS profile default"
 
 
 def test_jobs_are_tagged_only_where_that_is_asked_for(tmp_path):

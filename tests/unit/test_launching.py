@@ -329,4 +329,4 @@ def test_a_job_of_another_region_is_said_to_be(tmp_path, hours):
     place.aws.states = []
     now = RUN.created + timedelta(hours=hours)
     text = raised(UnknownJobError, lambda: launching.attach(place.batch, "job-1", lambda: now))
-    assert "AWS_DEFAULT_REGION=us-west-2" in text.partition("\n")[0]
+    assert "AWS_REGION=us-west-2" in text.partition("\n")[0]

@@ -225,7 +225,7 @@ def _elsewhere(batch: Batch, entry: LedgerEntry) -> str | None:
     if entry.region != batch.aws.region:
         return (
             f"The run {entry.run.id} was submitted in the region {entry.region}, and the region"
-            f" asked now is {batch.aws.region}. AWS_DEFAULT_REGION={entry.region} asks there."
+            f" asked now is {batch.aws.region}. AWS_REGION={entry.region} asks there."
         )
     if entry.endpoint and not batch.aws.endpoint:
         return f"The run {entry.run.id} was submitted to {entry.endpoint}; to a sandbox, perhaps?"
