@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 OVER = ("SUCCEEDED", "FAILED")
 RUN_VARIABLE = "NEXTSTRAIN_BATCH_RUN"
 """The job's environment variable that holds its run's URL in the bucket."""
+REGION_VARIABLE = "NEXTSTRAIN_BATCH_REGION"
+"""The one that holds the region: a container on an instance is not told by AWS."""
 ATTEMPTS_VARIABLE = "NEXTSTRAIN_BATCH_ATTEMPTS"
 """The one that says how often Batch starts the job at most, where that is known."""
 DEFAULT_LOG_GROUP = "/aws/batch/job"

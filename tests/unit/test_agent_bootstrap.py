@@ -1,10 +1,13 @@
 """The job's command."""
 
 import json
+import os
 import subprocess
 
+import pytest
+
 from nextstrain_batch import results
-from nextstrain_batch.agent import bootstrap
+from nextstrain_batch.agent import bootstrap, fetch_agent
 
 COMMAND = bootstrap.command("a" * 64)
 
@@ -32,6 +35,25 @@ def test_is_python():
     compile(COMMAND[4], "fetch_agent", "exec")
     assert '"""' not in COMMAND[4]
     assert "#" not in COMMAND[4]
+
+
+@pytest.mark.parametrize(
+    ("environ", "region"),
+    [
+        ({}, ""),
+        ({"NEXTSTRAIN_BATCH_REGION": "us-gov-west-1"}, "us-gov-west-1"),
+        ({"NEXTSTRAIN_BATCH_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "x"}, "x"),
+    ],
+)
+def test_the_aws_cli_asks_in_the_region_that_was_told(tmp_path, monkeypatch, environ, region):
+    """In some parts of AWS, the job role's keys are good nowhere else."""
+    program = tmp_path / "aws"
+    program.write_text('#!/bin/sh\nprintf %s "$AWS_DEFAULT_REGION"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert fetch_agent.with_cli("s3://b/agents/a", None).decode() == region
 
 
 def test_exit_codes_are_the_documented_ones():

@@ -20,6 +20,20 @@ def test_reads_everything():
     assert Context.from_environment(environ) == expected
 
 
+@pytest.mark.parametrize(
+    ("environ", "region"),
+    [
+        ({}, None),
+        ({"NEXTSTRAIN_BATCH_REGION": "us-gov-west-1"}, "us-gov-west-1"),
+        ({"NEXTSTRAIN_BATCH_REGION": "eu-west-1", "AWS_REGION": "eu-north-1"}, "eu-north-1"),
+    ],
+)
+def test_the_region_is_the_containers_or_the_clients(environ, region):
+    """AWS does not tell a container on an instance, so the client does."""
+    context = Context.from_environment({"NEXTSTRAIN_BATCH_RUN": "s3://b/runs/r", **environ})
+    assert context.region == region
+
+
 def test_defaults():
     """Without more than the run it is the first attempt, in the image's build directory."""
     context = Context.from_environment({"NEXTSTRAIN_BATCH_RUN": "s3://bucket/runs/zika-1"})

@@ -115,6 +115,18 @@ def test_a_new_job_is_known_here_and_in_the_bucket(tmp_path):
     assert place.has_environment()
 
 
+def test_a_job_is_told_its_run_and_its_region(tmp_path):
+    """AWS tells a container on an instance neither."""
+    place = Place(tmp_path)
+    place.launch()
+    (request,) = place.aws.requests("submit_job")
+    told = {each["name"]: each["value"] for each in request["containerOverrides"]["environment"]}
+    assert told == {
+        "NEXTSTRAIN_BATCH_RUN": f"s3://memory/prefix/runs/{RUN.id}",
+        "NEXTSTRAIN_BATCH_REGION": "us-east-1",
+    }
+
+
 def test_a_full_disk_loses_no_job(tmp_path):
     """Where this computer cannot note the job's id, the bucket has it, and that is no error."""
     place = Place(tmp_path)

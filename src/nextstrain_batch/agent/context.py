@@ -15,6 +15,8 @@ RUN = "NEXTSTRAIN_BATCH_RUN"
 BUILD_DIRECTORY = "NEXTSTRAIN_BATCH_BUILD_DIR"
 ATTEMPT = "AWS_BATCH_JOB_ATTEMPT"
 ATTEMPTS = "NEXTSTRAIN_BATCH_ATTEMPTS"
+REGIONS = ("AWS_DEFAULT_REGION", "AWS_REGION", "NEXTSTRAIN_BATCH_REGION")
+"""What names the region: the job definition or the image, else the client."""
 OURS = "NEXTSTRAIN_BATCH_"
 DEFAULT_BUILD_DIRECTORY = "/nextstrain/build"
 
@@ -33,6 +35,8 @@ class Context:
     """The build directory in the job."""
     attempts: int | None = None
     """How many there may be at most; None where nobody says."""
+    region: str | None = None
+    """The one that S3 is asked in at first; None leaves it to botocore."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Context:
@@ -53,6 +57,7 @@ class Context:
             attempt=_number(environ, ATTEMPT) or 1,
             root=Path(environ.get(BUILD_DIRECTORY) or DEFAULT_BUILD_DIRECTORY),
             attempts=_number(environ, ATTEMPTS),
+            region=next(filter(None, map(environ.get, REGIONS)), None),
         )
 
 

@@ -94,7 +94,7 @@ def _bucket(job: Context) -> Transport:
     from nextstrain_batch.aws import Aws
 
     # By the container's own credentials: the user's variables are the program's alone.
-    return Aws().bucket(job)
+    return Aws(region=job.region).bucket(job)
 
 
 class Attempt:

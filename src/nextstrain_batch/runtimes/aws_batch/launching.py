@@ -23,7 +23,7 @@ from nextstrain_batch.errors import (
     UserError,
 )
 from nextstrain_batch.interrupts import Interrupts, saying
-from nextstrain_batch.job import RUN_VARIABLE, UnknownJobError, cancel, describe
+from nextstrain_batch.job import REGION_VARIABLE, RUN_VARIABLE, UnknownJobError, cancel, describe
 from nextstrain_batch.outcome import Attempts
 from nextstrain_batch.run_ends import is_over
 from nextstrain_batch.runs import LedgerEntry, Run
@@ -169,7 +169,7 @@ def _request(batch: Batch, run: Run) -> JobRequest:
         definition=run.job_definition,
         name=run.id,
         command=bootstrap.command(run.agent),
-        environment={RUN_VARIABLE: url},
+        environment={RUN_VARIABLE: url, REGION_VARIABLE: batch.aws.region},
         cpus=run.cpus,
         memory_mib=run.memory_mib,
         image=run.image,
