@@ -50,6 +50,20 @@ def test_a_connection_that_the_server_closed(serve, made, waits):
     assert len({each.client_address for each in server.asked}) == 3
 
 
+def test_connections_that_nobody_used_for_long_are_not_used_again(serve):
+    """After a computer slept their path may be dead, which each would show by its timeout alone."""
+    server = serve(*[(200, b"x")] * 3)
+    now = [1000.0]
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    place = Server(host, int(port), is_tls=False, connect_timeout=5, read_timeout=5, kept=4)
+    connections = Connections(place, now=lambda: now[0])
+    for seconds in (0, 19, 21):
+        now[0] += seconds
+        connections.ask("GET", "/", dict, b"")
+    first, second, third = [each.client_address for each in server.asked]
+    assert first == second != third
+
+
 def test_an_early_refusal(serve, made):
     """A server that refuses a body before it has read it is heard."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -17,6 +18,10 @@ PIECE = 256 * 1024
 """How many bytes are sent within one timeout: what a link of 4 kB/s manages."""
 
 Phase = Literal["connecting", "waiting", "reading"]
+
+IDLE = 20.0
+"""Seconds after which a connection that nobody used is not used again: S3 closes it about then, and
+where that did not get here, each one would hang until its timeout."""
 
 
 class BrokenError(Exception):
@@ -57,13 +62,21 @@ class Answer:
 class Connections:
     """Connections to *server*, made when needed. Safe to use from several threads at once.
 
-    *trust* is called once, for the first connection by TLS.
+    *trust* is called once, for the first connection by TLS. *now* is the time of day in seconds,
+    which goes on while this computer sleeps.
     """
 
-    def __init__(self, server: Server, trust: Callable[[], ssl.SSLContext] | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        trust: Callable[[], ssl.SSLContext] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._server = server
         self._trust = trust or trust_as_botocore
+        self._now = now
         self._idle: list[HTTPConnection] = []
+        self._last_used = now()
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         weakref.finalize(self, _close_all, self._idle)
@@ -77,8 +90,7 @@ class Connections:
         now, the request is sent again at once, on a new connection. *headers* is called each
         time: hours may have passed while this computer slept, and a signature is good for minutes.
         """
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
+        connection = self._kept()
         if connection is not None:
             try:
                 return self._ask_on(connection, method, target, headers, body)
@@ -111,8 +123,16 @@ class Connections:
         fields = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, fields, content)
 
+    def _kept(self) -> HTTPConnection | None:
+        with self._lock:
+            if self._now() - self._last_used > IDLE:
+                _close_all(self._idle)
+                self._idle.clear()
+            return self._idle.pop() if self._idle else None
+
     def _put_back(self, connection: HTTPConnection, *, is_reusable: bool) -> None:
         with self._lock:
+            self._last_used = self._now()
             if is_reusable and len(self._idle) < self._server.kept:
                 self._idle.append(connection)
                 return
