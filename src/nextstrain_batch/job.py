@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from nextstrain_batch import job_variables
 from nextstrain_batch.aws_errors import explaining, paragraphs
 from nextstrain_batch.errors import JobError
 
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
     from nextstrain_batch.clients import BatchClient
 
 OVER = ("SUCCEEDED", "FAILED")
-RUN_VARIABLE = "NEXTSTRAIN_BATCH_RUN"
-"""The job's environment variable that holds its run's URL in the bucket."""
-REGION_VARIABLE = "NEXTSTRAIN_BATCH_REGION"
-"""The one that holds the region: a container on an instance is not told by AWS."""
-ATTEMPTS_VARIABLE = "NEXTSTRAIN_BATCH_ATTEMPTS"
-"""The one that says how often Batch starts the job at most, where that is known."""
 DEFAULT_LOG_GROUP = "/aws/batch/job"
 DESCRIBED_AT_ONCE = 100
 
@@ -169,7 +164,7 @@ def _job(answer: Mapping[str, Any]) -> Job:
         attempts=attempts,
         log_group=_log_group(container.get("logConfiguration")),
         log_stream=container.get("logStreamName") or (streams[-1] if streams else None),
-        run_url=environment.get(RUN_VARIABLE),
+        run_url=environment.get(job_variables.RUN),
         environment=environment,
         queue=answer.get("jobQueue", ""),
         definition=answer.get("jobDefinition", ""),

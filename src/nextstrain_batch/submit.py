@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nextstrain_batch import job_variables
 from nextstrain_batch.aws_errors import TRANSIENT, error_code, error_text, explaining, paragraphs
 from nextstrain_batch.errors import AccessDeniedError, JobError, UnreachableError, UserError
 from nextstrain_batch.image import definition_with_image, find_definition, no_such_definition
-from nextstrain_batch.job import ATTEMPTS_VARIABLE, region_of
+from nextstrain_batch.job import region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,7 +100,7 @@ def find(batch: BatchClient, queue: str, name: str) -> str | None:
 def _parameters(request: JobRequest, definition: str, attempts: int | None) -> dict[str, Any]:
     environment = dict(request.environment)
     if attempts is not None:
-        environment[ATTEMPTS_VARIABLE] = str(attempts)
+        environment[job_variables.ATTEMPTS] = str(attempts)
     overrides: dict[str, Any] = {
         "command": list(request.command),
         "environment": [{"name": name, "value": value} for name, value in environment.items()],

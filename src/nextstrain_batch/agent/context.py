@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nextstrain_batch import job_variables
 from nextstrain_batch.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RUN = "NEXTSTRAIN_BATCH_RUN"
 BUILD_DIRECTORY = "NEXTSTRAIN_BATCH_BUILD_DIR"
 ATTEMPT = "AWS_BATCH_JOB_ATTEMPT"
-ATTEMPTS = "NEXTSTRAIN_BATCH_ATTEMPTS"
-REGIONS = ("AWS_DEFAULT_REGION", "AWS_REGION", "NEXTSTRAIN_BATCH_REGION")
+REGIONS = ("AWS_DEFAULT_REGION", "AWS_REGION", job_variables.REGION)
 """What names the region: the job definition or the image, else the client."""
 OURS = "NEXTSTRAIN_BATCH_"
 DEFAULT_BUILD_DIRECTORY = "/nextstrain/build"
@@ -41,12 +40,12 @@ class Context:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Context:
         """Read the job's environment. Raises ``UsageError`` naming the variable at fault."""
-        url = environ.get(RUN, "")
+        url = environ.get(job_variables.RUN, "")
         store, runs, run_id = url.rpartition("/runs/")
         bucket, _, prefix = store.removeprefix("s3://").partition("/")
         if not (runs and store.startswith("s3://") and bucket and run_id.strip("/")):
             message = (
-                f"{RUN} is {url!r}, which is no s3://bucket/runs/run-id address.\n\n"
+                f"{job_variables.RUN} is {url!r}, which is no s3://bucket/runs/run-id address.\n\n"
                 "It is set when `nextstrain build` submits the job. Was the job started by hand?"
             )
             raise UsageError(message)
@@ -56,7 +55,7 @@ class Context:
             run_id=run_id.strip("/"),
             attempt=_number(environ, ATTEMPT) or 1,
             root=Path(environ.get(BUILD_DIRECTORY) or DEFAULT_BUILD_DIRECTORY),
-            attempts=_number(environ, ATTEMPTS),
+            attempts=_number(environ, job_variables.ATTEMPTS),
             region=next(filter(None, map(environ.get, REGIONS)), None),
         )
 

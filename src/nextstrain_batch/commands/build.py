@@ -159,9 +159,9 @@ def _attach(
     batch: Batch, name: str, pathogen: Pathogen | None, options: BuildOptions, report: Report
 ) -> tuple[Launched, int | None]:
     """Take up a job that exists, and watch it; see ``_watch``."""
-    from nextstrain_batch.runtimes.aws_batch import launching
+    from nextstrain_batch.runtimes.aws_batch import attaching, launching
 
-    launched = launching.attach(batch, name)
+    launched = attaching.attach(batch, name)
     report.attached(launched, pathogen)
     interrupts = launching.interrupts_of(
         batch, lambda: launched.job_id, detach_on_interrupt=options.detach_on_interrupt
