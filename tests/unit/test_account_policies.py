@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from botocore.session import Session
 
 from nextstrain_batch.account import policies, template
 from nextstrain_batch.account.options import ALLOWABLE, Options
+from nextstrain_batch.account.place import Place
 from nextstrain_batch.account.resources import Policy, account
 from nextstrain_batch.permissions import who_grants
 from nextstrain_batch.sandbox.iam.documents import parse
@@ -155,13 +157,30 @@ def test_an_error_about_an_optional_action_says_that_it_is_optional(each):
         ("eu-central-1", "arn:aws:"),
         ("cn-north-1", "arn:aws-cn:"),
         ("us-gov-west-1", "arn:aws-us-gov:"),
+        ("eusc-de-east-1", "arn:aws-eusc:"),
     ],
 )
 def test_resources_are_named_in_the_part_of_aws_where_they_are(region, arn):
-    """In China and GovCloud, ARNs begin otherwise."""
+    """In China, GovCloud and Europe's sovereign cloud, ARNs begin otherwise."""
     found = account(Options("our-jobs", region))
     bucket = next(each for each in found.resources if each.name == "NextstrainJobsAccessToBucket")
     assert json.loads(bucket.document)["Statement"][0]["Resource"][1] == f"{arn}s3:::our-jobs"
+
+
+def test_every_region_is_in_the_part_of_aws_that_botocore_says():
+    """For each region that botocore knows, whichever of the two asks, and for no fewer parts."""
+    session = Session()
+    parts = {
+        each["id"]: [region for region in each["regions"] if "global" not in region]
+        for each in session.get_component("data_loader").load_data("partitions")["partitions"]
+    }
+    assert len(parts) >= 8
+    for part, regions in parts.items():
+        assert regions
+        for region in regions:
+            assert session.get_partition_for_region(region) == part
+            assert policies.partition_of(region) == part
+            assert Place(lambda _: None, region).partition == part
 
 
 def test_documents_are_compared_by_what_they_say():

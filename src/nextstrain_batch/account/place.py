@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nextstrain_batch.aws_errors import error_code
 
+from . import policies
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeAlias
@@ -87,8 +89,8 @@ class Place:
 
     @property
     def partition(self) -> str:
-        """The part of AWS, as ARNs have it: ``aws``, ``aws-cn``, ``aws-us-gov``."""
-        return self.caller.split(":")[1] if self.caller.startswith("arn:") else "aws"
+        """The part of AWS that the region is in, as ARNs have it, such as ``aws-cn``."""
+        return policies.partition_of(self.region)
 
     def iam_arn(self, resource: str) -> str:
         """Return the ARN of something of this account's IAM, such as ``role/name``."""

@@ -182,11 +182,22 @@ def tls_only(name: str, partition: str = "aws") -> dict[str, object]:
     }
 
 
+_PARTITIONS = {
+    "cn-": "aws-cn",
+    "eusc-": "aws-eusc",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+}
+"""The parts of AWS by how their regions' names begin; all other regions are in ``aws``."""
+
+
 def partition_of(region: str) -> str:
-    """Return the part of AWS that a region is in, as ARNs have it."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    """Return the part of AWS that a region is in, as ARNs have it and botocore knows it."""
+    found = (part for prefix, part in _PARTITIONS.items() if region.startswith(prefix))
+    return next(found, "aws")
 
 
 def trust(service: str) -> str:
