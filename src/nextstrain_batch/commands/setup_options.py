@@ -1,4 +1,4 @@
-"""The command line of ``nextstrain setup``, and what it, a file and earlier choices add up to."""
+"""The command line of ``nextstrain setup``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from nextstrain_batch.quantities import mebibytes, parse_bytes
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from nextstrain_batch.account.options import Options
     from nextstrain_batch.arguments import Group, Parser
-    from nextstrain_batch.batch_settings import BatchSettings
 
 DESCRIPTION = """\
 Makes an AWS account ready for builds: bucket, permissions, compute environment, queue, job
@@ -250,47 +248,3 @@ def given(arguments: Namespace) -> dict[str, Any]:
         for name, value in found.items()
         if value is not None
     }
-
-
-def choices(arguments: Namespace, remembered: Path) -> dict[str, Any]:
-    """Return what earlier choices, the file and the command line add up to; the last one wins.
-
-    Raises ``ConfigError`` for a file that is not as it should be.
-    """
-    from nextstrain_batch.account.options import from_file
-
-    found = from_file(remembered) if remembered.exists() else {}
-    if arguments.file is not None:
-        found |= from_file(arguments.file)
-    said = given(arguments)
-    return _without_network(found, said) | said
-
-
-def _without_network(found: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
-    """Return earlier choices without those of another network than the one named now."""
-    gone: tuple[str, ...] = ()
-    if said.get("new_vpc"):
-        gone = ("vpc", "subnets", "security_groups")
-    elif "new_vpc" in said:
-        gone = ("vpc_cidr",)
-    elif "vpc" in said and said["vpc"] != found.get("vpc"):
-        gone = ("new_vpc", "vpc_cidr", "subnets", "security_groups")
-    return {name: value for name, value in found.items() if name not in gone}
-
-
-def options(found: dict[str, Any], batch: BatchSettings, arguments: Namespace) -> Options:
-    """Return the choices, with names from the settings. Raises ``ConfigError``."""
-    from dataclasses import replace
-
-    from nextstrain_batch.account.options import Names, Options
-
-    values = dict(found)
-    names: Names = values.pop("names", Names())
-    if batch.job.source.kind != "default":
-        names = replace(names, definition=batch.job.value)
-    if batch.queue.source.kind != "default":
-        names = replace(names, queue=batch.queue.value)
-    region = arguments.region or values.pop("region", None) or batch.region.value
-    values.pop("region", None)
-    bucket = values.pop("bucket", None) or batch.required_bucket.bucket
-    return Options(bucket, region, names=names, **values)

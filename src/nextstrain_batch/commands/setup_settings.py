@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nextstrain_batch import config_edit
+from nextstrain_batch import atomic, config_edit
 from nextstrain_batch.batch_settings import (
     DEFAULT_CPUS,
     DEFAULT_JOB,
@@ -12,6 +12,7 @@ from nextstrain_batch.batch_settings import (
     DEFAULT_QUEUE,
     SECTION,
 )
+from nextstrain_batch.commands import setup_choices
 from nextstrain_batch.image import same_image
 from nextstrain_batch.runtimes.base import DEFAULT_IMAGE, IMAGE
 
@@ -20,11 +21,53 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nextstrain_batch.account.options import Options
+    from nextstrain_batch.account.place import Place
     from nextstrain_batch.batch_settings import BatchSettings
+    from nextstrain_batch.commands.setup_choices import Asked
     from nextstrain_batch.config import Settings
+    from nextstrain_batch.ui import Ui
 
     Sections = Mapping[str, Mapping[str, str]]
     """The values of a configuration file by section and key."""
+
+
+def remember(options: Options, asked: Asked, place: Place, ui: Ui) -> None:
+    """Keep the settings that builds need, and the choices, and say what comes next."""
+    from nextstrain_batch.account.options import to_toml
+
+    kept = setup_choices.memory(asked, options.bucket)
+    atomic.write(kept, to_toml(options).encode())
+    if asked.batch.sandbox.value:
+        _let_the_user_in(options, place, asked.settings)
+        tags = " --aws-batch-tag-jobs" if options.tags_jobs else ""
+        ui.say(f"\nTry it: nextstrain build --aws-batch --sandbox{tags} <directory>")
+        return
+    path = asked.settings.file.path
+    changed = keep(path, options, asked.batch, asked.settings)
+    if asked.arguments.set_default:
+        changed |= config_edit.update(path, "core", {"runner": "aws-batch"})
+    ui.say(f"\nThe settings for builds are in {path}{'' if changed else ', as before'}.")
+    ui.say(f"The choices made here are in {kept}, for --file on other computers.")
+    found = asked.batch.region
+    if options.region != found.value:
+        ui.warn(
+            f"builds look in the region {found.value} ({found.source})."
+            f" Set AWS_DEFAULT_REGION={options.region}."
+        )
+    ui.say(f"\n{for_others(options)}")
+    ui.say(
+        f"\nNext: add people to the group {options.names.group}, `nextstrain check-setup`, and\n"
+        "nextstrain build --aws-batch <directory>"
+    )
+
+
+def _let_the_user_in(options: Options, place: Place, settings: Settings) -> None:
+    """Put the sandbox's user into the group, which may be a new one."""
+    from nextstrain_batch.sandbox import manager, member
+
+    manager.ensure(settings.home)
+    group = options.names.group
+    place.client("iam").add_user_to_group(GroupName=group, UserName=member.USER)
 
 
 def needed(options: Options) -> dict[str, dict[str, str]]:
