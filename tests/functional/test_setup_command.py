@@ -1,6 +1,7 @@
 """`nextstrain setup aws-batch` on an account where others have made things already."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -296,3 +297,27 @@ def test_the_network_that_was_named_last_counts(setup, home):
     kept.write_text('bucket = "our-jobs"\nvpc = "vpc-1"\nsubnets = ["subnet-1"]\n')
     _, out = setup("--dry-run", "--new-vpc", "--vpc-cidr=10.9.0.0/16")
     assert "There is nothing to do." in out
+
+
+def where_queues_are(endpoint):
+    """Return the regions that have a job queue."""
+    regions = ("us-east-1", "eu-west-1")
+    clients = [clients_of(replace(endpoint, region=region))("batch") for region in regions]
+    queues = [client.describe_job_queues()["jobQueues"] for client in clients]
+    return [region for region, found in zip(regions, queues, strict=True) if found]
+
+
+def test_a_region_that_another_administrator_chose_is_where_everything_is(
+    setup, endpoint, tmp_path
+):
+    """The file's region is made in, known later, and emptied, whatever the AWS settings say."""
+    file = tmp_path / "their.toml"
+    file.write_text('bucket = "our-jobs"\nregion = "eu-west-1"\n')
+    _, out = setup(f"--file={file}", "--yes")
+    assert "region eu-west-1" in out
+    assert where_queues_are(endpoint) == ["eu-west-1"]
+    file.unlink()
+    _, out = setup("--bucket=our-jobs", "--yes")
+    assert "There is nothing to do." in out
+    code, out = setup("--bucket=our-jobs", "--destroy", "--yes")
+    assert (code, where_queues_are(endpoint)) == (0, []), out

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.commands import setup_options
 
@@ -95,10 +95,11 @@ def _export(asked: Asked) -> int:
 
 def _set_up(asked: Asked, ui: Ui) -> int:
     from nextstrain_batch.account import apply, show
-    from nextstrain_batch.commands import setup_settings
+    from nextstrain_batch.commands import setup_choices, setup_settings
 
-    place = _place(asked, ui)
-    options = _options(asked, place, ui)
+    found = setup_choices.find(asked)
+    place = _place(asked, found["region"], ui)
+    options = _options(found, asked, place, ui)
     ui.stage(f"AWS account {place.account}, region {place.region}, as {place.caller}")
     planned = _plan(asked, options, place)
     for line in show.lines(planned):
@@ -115,37 +116,38 @@ def _set_up(asked: Asked, ui: Ui) -> int:
     return 0
 
 
-def _place(asked: Asked, ui: Ui) -> Place:
+def _place(asked: Asked, region: str, ui: Ui) -> Place:
     from nextstrain_batch.account.place import Place
     from nextstrain_batch.aws import Aws, Credentials
 
     if asked.batch.sandbox.value:
         from nextstrain_batch.sandbox import manager
 
+        # Builds look for its account in its own region, whichever one is chosen.
         end = manager.administrator(asked.settings.home)
         keys = Credentials(end.access_key, end.secret_key)
         aws = Aws(endpoint=end.url, region=end.region, credentials=keys)
     else:
-        aws = Aws(region=asked.arguments.region or asked.batch.region.value)
+        aws = Aws(region=region)
     return Place(aws.client, aws.region, tell=lambda text: ui.say(f"      … {text}"))
 
 
-def _options(asked: Asked, place: Place, ui: Ui) -> Options:
-    """Return what is desired, having asked for what is open where somebody can answer."""
+def _options(found: dict[str, Any], asked: Asked, place: Place, ui: Ui) -> Options:
+    """Return what is desired there, having asked for what is open where somebody can answer."""
     from nextstrain_batch.aws_errors import explaining
     from nextstrain_batch.commands import setup_choices
 
     with explaining("ask AWS who you are", place.region):
         account = place.account
-    found = setup_choices.find(asked)
+    chosen = {**found, "region": place.region}
     if asked.batch.sandbox.value:
-        found = {"max_vcpus": 64, "region": place.region, **found}
+        chosen = {"max_vcpus": 64, **chosen}
     if setup_choices.is_open(asked) and not asked.arguments.yes and _can_ask():
         bucket = asked.batch.bucket.value.bucket if asked.batch.bucket else None
         if asked.arguments.bucket:
-            found["bucket"] = asked.arguments.bucket
-        found = _questions(ui).choices(found, bucket=bucket, account=account)
-    return setup_choices.options(found, asked)
+            chosen["bucket"] = asked.arguments.bucket
+        chosen = _questions(ui).choices(chosen, bucket=bucket, account=account)
+    return setup_choices.options(chosen, asked)
 
 
 def _plan(asked: Asked, options: Options, place: Place) -> Plan:

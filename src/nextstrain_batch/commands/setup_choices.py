@@ -40,7 +40,7 @@ def memory(asked: Asked, bucket: str | None) -> Path:
 
 
 def find(asked: Asked) -> dict[str, Any]:
-    """Return what was chosen, by field of ``Options``.
+    """Return what was chosen, by field of ``Options``; the region always is.
 
     Raises ``ConfigError`` for a file that is not as it should be.
     """
@@ -51,7 +51,7 @@ def find(asked: Asked) -> dict[str, Any]:
     if asked.arguments.file is not None:
         found |= from_file(asked.arguments.file)
     said = setup_options.given(asked.arguments)
-    return _without_network(found, said) | said
+    return {"region": asked.batch.region.value} | _without_network(found, said) | said
 
 
 def is_open(asked: Asked) -> bool:
@@ -88,7 +88,5 @@ def options(found: dict[str, Any], asked: Asked) -> Options:
         names = replace(names, definition=batch.job.value)
     if batch.queue.source.kind != "default":
         names = replace(names, queue=batch.queue.value)
-    region = asked.arguments.region or values.pop("region", None) or batch.region.value
-    values.pop("region", None)
     bucket = values.pop("bucket", None) or batch.required_bucket.bucket
-    return Options(bucket, region, names=names, **values)
+    return Options(bucket, names=names, **values)

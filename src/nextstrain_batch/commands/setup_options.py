@@ -232,7 +232,7 @@ DIRECT = (
         "allow",
         "own_prefixes",
     ),
-    *("own_jobs", "block_metadata", "image"),
+    *("own_jobs", "block_metadata", "image", "region"),
 )
 """The options whose values are a choice as they are."""
 
