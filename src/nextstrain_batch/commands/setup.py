@@ -143,9 +143,7 @@ def _options(found: dict[str, Any], asked: Asked, place: Place, ui: Ui) -> Optio
     if asked.batch.sandbox.value:
         chosen = {"max_vcpus": 64, **chosen}
     if setup_choices.is_open(asked) and not asked.arguments.yes and _can_ask():
-        bucket = asked.batch.bucket.value.bucket if asked.batch.bucket else None
-        if asked.arguments.bucket:
-            chosen["bucket"] = asked.arguments.bucket
+        bucket = setup_choices.set_bucket(asked)
         chosen = _questions(ui).choices(chosen, bucket=bucket, account=account)
     return setup_choices.options(chosen, asked)
 

@@ -46,21 +46,27 @@ def find(asked: Asked) -> dict[str, Any]:
     """
     from nextstrain_batch.account.options import from_file
 
-    remembered = memory(asked, _bucket(asked))
-    found = from_file(remembered) if remembered.exists() else {}
-    if asked.arguments.file is not None:
-        found |= from_file(asked.arguments.file)
+    file = asked.arguments.file
+    given = from_file(file) if file is not None else {}
     said = setup_options.given(asked.arguments)
-    return {"region": asked.batch.region.value} | _without_network(found, said) | said
+    bucket = set_bucket(asked)
+    if asked.arguments.bucket:
+        said["bucket"] = bucket
+    # What was chosen for one bucket is not meant for another one.
+    remembered = memory(asked, said.get("bucket") or given.get("bucket") or bucket)
+    before = from_file(remembered) if remembered.exists() else {}
+    found = _without_network(before | given, said) | said
+    return {"region": asked.batch.region.value} | found
 
 
 def is_open(asked: Asked) -> bool:
     """Tell whether nobody has made choices yet, so that questions are in place."""
     made = asked.arguments.file or asked.batch.sandbox.value or asked.arguments.destroy
-    return not made and not memory(asked, _bucket(asked)).exists()
+    return not made and not memory(asked, set_bucket(asked)).exists()
 
 
-def _bucket(asked: Asked) -> str | None:
+def set_bucket(asked: Asked) -> str | None:
+    """Return the bucket of the option or the settings, or None."""
     return asked.batch.bucket.value.bucket if asked.batch.bucket else None
 
 
