@@ -90,6 +90,12 @@ class Aws:
                 self._region = configured or os.environ.get("AWS_REGION") or DEFAULT_REGION
             return self._region
 
+    @property
+    def local_endpoint(self) -> str | None:
+        """Where S3 or AWS Batch is asked, if that is on this computer: it is not AWS, then."""
+        urls = (str(self.client(service).meta.endpoint_url) for service in ("s3", "batch"))
+        return next((url for url in urls if is_local(url)), None)
+
     def client(self, service: str) -> Any:  # noqa: ANN401 - its methods are made at run time
         """Return the botocore client of *service* (``s3``, ``batch``, ``logs`` …).
 
@@ -169,7 +175,6 @@ class Aws:
     def _config(self) -> Config:
         from botocore.config import Config
 
-        host = urlsplit(self._endpoint or "").hostname
         return Config(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
@@ -177,8 +182,25 @@ class Aws:
             max_pool_connections=CONNECTIONS,
             tcp_keepalive=True,
             # A proxy cannot reach what runs on this computer.
-            proxies={} if host in {"127.0.0.1", "localhost", "::1"} else None,
+            proxies={} if is_local(self._endpoint) else None,
         )
+
+
+def is_local(url: str | None) -> bool:
+    """Tell whether *url* leads to this computer, by a loopback address or a name for one."""
+    host = urlsplit(url or "").hostname
+    if not host:
+        return False
+    # Also LocalStack's own name, localhost.localstack.cloud.
+    if "localhost" in host.split("."):
+        return True
+    import ipaddress
+
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def _system_proxies() -> dict[str, str]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from nextstrain_batch import cli
-from nextstrain_batch.config import read_config
 from nextstrain_batch.errors import AwsError, ConfigError
 from nextstrain_batch.sandbox import manager
+from nextstrain_batch.sandbox.layout import Layout
 from sandbox_account import clients_of
 
 
@@ -33,7 +33,8 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def setup(endpoint, home, monkeypatch, capsys):  # noqa: ARG001
-    """Return the command as a function, with an administrator's keys in the environment."""
+    """Return the command as a function, with what `sandbox env --administrator` sets."""
+    monkeypatch.setenv("NEXTSTRAIN_AWS_BATCH_S3_BUCKET", "our-jobs")
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", endpoint.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", endpoint.secret_key)
@@ -64,20 +65,27 @@ def test_without_a_terminal_nothing_is_done_unasked(setup, clients):
     assert clients("s3").list_buckets()["Buckets"] == []
 
 
-def test_the_settings_are_kept_for_builds_and_the_choices_for_the_next_time(setup, home):
-    """Afterwards builds find the bucket, and setup remembers what it was told."""
-    (home / "config").write_text("# mine\n[aws-batch]\ncpus = 8\n")
-    setup("--bucket=our-jobs", "--yes", "--max-vcpus=32", "--set-default")
-    found = read_config(home / "config")
-    assert found.get("aws-batch", "s3-bucket").value == "our-jobs"
-    assert found.get("core", "runner").value == "aws-batch"
-    assert (home / "config").read_text().startswith("# mine\n[aws-batch]\ncpus = 8\n")
+def test_a_trial_keeps_nothing_in_the_configuration_file(setup, home):
+    """Where AWS is asked on this computer, one line tells what would have been written there."""
+    (home / "config").write_text("[aws-batch]\ns3-bucket = real-jobs\njob = real\n")
+    code, out = setup("--bucket=their-jobs", "--yes", "--max-vcpus=32", "--set-default")
+    assert code == 0
+    assert (home / "config").read_text() == "[aws-batch]\ns3-bucket = real-jobs\njob = real\n"
+    (line,) = [each for each in out.splitlines() if "stays as it is" in each]
+    assert "[aws-batch] s3-bucket = their-jobs, job = real; [core] runner = aws-batch." in line
+    assert "build --aws-batch --aws-batch-s3-bucket=their-jobs --aws-batch-job=real <" in out
+
+
+def test_the_choices_of_a_trial_are_kept_for_its_next_time_alone(setup, home):
+    """The next trial knows them; a set-up on AWS with a bucket of that name does not."""
+    setup("--bucket=our-jobs", "--yes", "--max-vcpus=32")
     code, out = setup("--yes")
     assert (code, "There is nothing to do." in out) == (0, True)
+    assert not (home / "aws-batch" / "setup").exists()
 
 
-def test_the_others_are_told_what_builds_need(setup, home):
-    """What differs from what builds ask for by themselves is kept here and shown for the rest."""
+def test_the_others_are_told_what_builds_need(setup):
+    """What differs from what builds ask for by themselves is shown for them."""
     sizes = ("--vcpus=8", "--memory=30gib", "--image=ours/augur:2")
     code, out = setup("--bucket=our-jobs", "--yes", "--aws-batch-job=ours", *sizes)
     assert code == 0
@@ -87,11 +95,6 @@ def test_the_others_are_told_what_builds_need(setup, home):
     )
     assert needed in out
     assert "us-east-1 as their AWS region" in out
-    found = read_config(home / "config")
-    for line in needed.splitlines()[1:5]:
-        key, _, value = line.strip().partition(" = ")
-        assert found.get("aws-batch", key).value == value
-    assert found.get("docker", "image").value == "ours/augur:2"
 
 
 @pytest.fixture
@@ -158,24 +161,19 @@ def group_policies(clients):
     }
 
 
-def test_closer_limits_take_away_what_they_replace(setup, clients, home):
+def test_closer_limits_take_away_what_they_replace(setup, clients):
     """The group then has the one policy and not the other, and builds are told to tag jobs."""
-
-    def tags_jobs():
-        found = read_config(home / "config").get("aws-batch", "tag-jobs")
-        return found and found.value
-
     setup("--bucket=our-jobs", "--yes")
-    assert (group_policies(clients), tags_jobs()) == ({"Batch", "Bucket", "Logs"}, None)
+    assert group_policies(clients) == {"Batch", "Bucket", "Logs"}
     code, out = setup("--yes", "--own-jobs", "--own-prefixes")
     assert code == 0
     assert "with NextstrainJobsAccessToBatch" in out
     assert "    tag-jobs = true\n" in out
-    assert (group_policies(clients), tags_jobs()) == ({"OwnJobs", "OwnPrefix", "Logs"}, "true")
+    assert group_policies(clients) == {"OwnJobs", "OwnPrefix", "Logs"}
     _, out = setup("--yes")
     assert "There is nothing to do." in out
     setup("--yes", "--no-own-jobs", "--no-own-prefixes")
-    assert (group_policies(clients), tags_jobs()) == ({"Batch", "Bucket", "Logs"}, "false")
+    assert group_policies(clients) == {"Batch", "Bucket", "Logs"}
     setup("--destroy", "--delete-data", "--yes")
     assert clients("iam").list_policies(Scope="Local")["Policies"] == []
 
@@ -248,7 +246,7 @@ def test_destroy_leaves_nothing_but_what_it_did_not_make(setup, clients, home):
     choices = ["--spot", "--disk=99", "--own-prefixes", "--own-jobs", "--new-vpc", "--allow=images"]
     setup("--bucket=our-jobs", "--yes", *choices)
     assert before != inventory(clients)
-    for each in (home / "aws-batch" / "setup").iterdir():
+    for each in Layout(home).root.rglob("our-jobs.toml"):
         each.unlink()
     code, out = setup("--bucket=our-jobs", "--destroy", "--yes")
     assert code == 0, out
@@ -290,7 +288,7 @@ def test_a_new_network_excludes_another_one(setup, other):
 def test_the_network_that_was_named_last_counts(setup, home):
     """Naming one takes back the choice of another that was made earlier."""
     setup("--bucket=our-jobs", "--yes", "--new-vpc", "--vpc-cidr=10.9.0.0/16")
-    kept = home / "aws-batch" / "setup" / "our-jobs.toml"
+    kept = Layout(home).root / "setup" / "our-jobs.toml"
     assert 'vpc-cidr = "10.9.0.0/16"' in kept.read_text()
     _, out = setup("--dry-run", "--vpc=vpc-1")
     assert "in vpc-1; nothing may connect" in out

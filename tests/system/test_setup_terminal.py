@@ -20,7 +20,7 @@ def administrator(tmp_path):
 
 
 def test_it_asks_shows_asks_again_and_makes(no_sandbox, administrator, tmp_path):
-    """Questions with defaults, the plan, one yes: the account is there and the settings kept."""
+    """Questions with defaults, the plan, one yes: the account is there, and the choices kept."""
     terminal = no_sandbox.in_terminal("setup", "aws-batch", env=administrator)
     terminal.expect(r"Bucket .*\[nextstrain-jobs-123456789012\]: ")
     terminal.sendline("our-jobs")
@@ -42,7 +42,8 @@ def test_it_asks_shows_asks_again_and_makes(no_sandbox, administrator, tmp_path)
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 0
-    assert "s3-bucket = our-jobs" in (tmp_path / ".nextstrain" / "config").read_text()
+    kept = tmp_path / ".nextstrain" / "aws-batch" / "sandbox" / "setup" / "our-jobs.toml"
+    assert "disk-gib = 200" in kept.read_text()
 
 
 def test_no_changes_nothing(no_sandbox, administrator, tmp_path):

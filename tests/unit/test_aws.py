@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from nextstrain_batch.aws import Aws, Credentials
+from nextstrain_batch.aws import Aws, Credentials, is_local
 from nextstrain_batch.errors import ConfigError, CredentialsError
 from nextstrain_batch.job import describe
 from scripted_server import Handler, Scripted, serving
@@ -35,6 +35,42 @@ def test_a_given_region_wins(monkeypatch):
     """A region that is given wins over the environment's."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     assert Aws(region="us-west-2").region == "us-west-2"
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://127.0.0.1:4711", True),
+        ("http://127.8.0.1", True),
+        ("http://[::1]:4711", True),
+        ("https://localhost:4566", True),
+        ("http://localhost.localstack.cloud:4566", True),
+        ("http://s3.localhost:9000", True),
+        ("http://0.0.0.0:9000", True),
+        ("https://s3.eu-west-1.amazonaws.com", False),
+        ("https://notlocalhost.example", False),
+        ("http://10.0.0.1", False),
+        (None, False),
+    ],
+)
+def test_what_is_on_this_computer_is_known_by_its_address(url, local):
+    """By a loopback address, or by a name that is meant for one."""
+    assert is_local(url) == local
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BATCH"])
+def test_an_endpoint_on_this_computer_is_found_as_botocore_finds_it(monkeypatch, tmp_path, name):
+    """In a variable, also one service's, or in the profile; AWS itself is none."""
+    assert Aws().local_endpoint is None
+    monkeypatch.setenv(name, "http://localhost:4711")
+    assert Aws().local_endpoint == "http://localhost:4711"
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert Aws().local_endpoint is None
+    monkeypatch.delenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+    monkeypatch.delenv(name)
+    (tmp_path / "config").write_text("[default]\nendpoint_url = http://127.0.0.1:4711\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    assert Aws().local_endpoint == "http://127.0.0.1:4711"
 
 
 def test_clients_are_made_once():

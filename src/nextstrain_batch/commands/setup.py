@@ -46,6 +46,8 @@ def run(arguments: Namespace) -> int:
 
     Raises ``UserError`` for what cannot be done.
     """
+    from dataclasses import replace
+
     from nextstrain_batch import batch_settings, ui
     from nextstrain_batch.commands.setup_choices import Asked
     from nextstrain_batch.config import Settings
@@ -63,7 +65,8 @@ def run(arguments: Namespace) -> int:
     if arguments.export:
         return _export(asked)
     try:
-        return _set_up(asked, ui.for_process(os.environ))
+        there = replace(asked, local_endpoint=_local_endpoint(asked))
+        return _set_up(there, ui.for_process(os.environ))
     except AccessDeniedError as error:
         raise AccessDeniedError(f"{error}\n\n{_ADMINISTRATORS}", error.action) from error
 
@@ -114,6 +117,15 @@ def _set_up(asked: Asked, ui: Ui) -> int:
     if not asked.arguments.destroy:
         setup_settings.remember(options, asked, place, ui)
     return 0
+
+
+def _local_endpoint(asked: Asked) -> str | None:
+    """Return where AWS is asked if that is on this computer, but not by ``--sandbox``."""
+    from nextstrain_batch.aws import Aws
+
+    if asked.batch.sandbox.value:
+        return None
+    return Aws(region=asked.arguments.region or asked.batch.region.value).local_endpoint
 
 
 def _place(asked: Asked, region: str, ui: Ui) -> Place:

@@ -27,16 +27,22 @@ class Asked:
     arguments: Namespace
     batch: BatchSettings
     settings: Settings
+    local_endpoint: str | None = None
+    """Where AWS is asked, if the AWS settings lead to something on this computer instead."""
 
 
 def memory(asked: Asked, bucket: str | None) -> Path:
-    """Return where the choices for a bucket's account are kept; there may be none yet."""
+    """Return where the choices for a bucket's account are kept; there may be none yet.
+
+    Those of a trial are kept apart: somebody on AWS may have a bucket of the same name.
+    """
+    from nextstrain_batch.sandbox.layout import Layout
+
     home = asked.settings.home
     if asked.batch.sandbox.value:
-        from nextstrain_batch.sandbox.layout import Layout
-
         return Layout(home).setup_file
-    return home / "aws-batch" / "setup" / f"{bucket or 'none'}.toml"
+    directory = Layout(home).root if asked.local_endpoint else home / "aws-batch"
+    return directory / "setup" / f"{bucket or 'none'}.toml"
 
 
 def find(asked: Asked) -> dict[str, Any]:

@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING
 
 from nextstrain_batch import atomic, config_edit
 from nextstrain_batch.batch_settings import (
+    BUCKET,
+    CPUS,
     DEFAULT_CPUS,
     DEFAULT_JOB,
     DEFAULT_MEMORY_MIB,
     DEFAULT_QUEUE,
+    JOB,
+    MEMORY,
+    QUEUE,
     SECTION,
+    TAG_JOBS,
 )
 from nextstrain_batch.commands import setup_choices
 from nextstrain_batch.image import same_image
@@ -18,11 +24,9 @@ from nextstrain_batch.runtimes.base import DEFAULT_IMAGE, IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from nextstrain_batch.account.options import Options
     from nextstrain_batch.account.place import Place
-    from nextstrain_batch.batch_settings import BatchSettings
     from nextstrain_batch.commands.setup_choices import Asked
     from nextstrain_batch.config import Settings
     from nextstrain_batch.ui import Ui
@@ -42,11 +46,7 @@ def remember(options: Options, asked: Asked, place: Place, ui: Ui) -> None:
         tags = " --aws-batch-tag-jobs" if options.tags_jobs else ""
         ui.say(f"\nTry it: nextstrain build --aws-batch --sandbox{tags} <directory>")
         return
-    path = asked.settings.file.path
-    changed = keep(path, options, asked.batch, asked.settings)
-    if asked.arguments.set_default:
-        changed |= config_edit.update(path, "core", {"runner": "aws-batch"})
-    ui.say(f"\nThe settings for builds are in {path}{'' if changed else ', as before'}.")
+    ui.say(f"\n{_keep(options, asked)}")
     ui.say(f"The choices made here are in {kept}, for --file on other computers.")
     found = asked.batch.region
     if options.region != found.value:
@@ -55,10 +55,31 @@ def remember(options: Options, asked: Asked, place: Place, ui: Ui) -> None:
             f" Set AWS_DEFAULT_REGION={options.region}."
         )
     ui.say(f"\n{for_others(options)}")
+    words = f" {as_options(options)}" if asked.local_endpoint else ""
     ui.say(
         f"\nNext: add people to the group {options.names.group}, `nextstrain check-setup`, and\n"
-        "nextstrain build --aws-batch <directory>"
+        f"nextstrain build --aws-batch{words} <directory>"
     )
+
+
+def _keep(options: Options, asked: Asked) -> str:
+    """Write the settings for builds into the configuration file; return what is to be told of it.
+
+    Not those of a trial on this computer: later builds would be sent to AWS, into a bucket of that
+    name that is somebody else's.
+    """
+    found, path = settings_for(options, asked), asked.settings.file.path
+    if asked.local_endpoint:
+        texts = [
+            f"[{section}] " + ", ".join(f"{key} = {value}" for key, value in values.items())
+            for section, values in found.items()
+        ]
+        return (
+            f"{path} stays as it is, because AWS is asked at {asked.local_endpoint} on this"
+            f" computer; else it would now say {'; '.join(texts)}."
+        )
+    changed = [config_edit.update(path, section, values) for section, values in found.items()]
+    return f"The settings for builds are in {path}{'' if any(changed) else ', as before'}."
 
 
 def _let_the_user_in(options: Options, place: Place, settings: Settings) -> None:
@@ -95,24 +116,35 @@ def needed(options: Options) -> dict[str, dict[str, str]]:
     return found
 
 
-def keep(path: Path, options: Options, batch: BatchSettings, settings: Settings) -> bool:
-    """Write what builds need into the file at *path*; return whether that changed anything.
+def settings_for(options: Options, asked: Asked) -> dict[str, dict[str, str]]:
+    """Return what the configuration file here is to say, by section and key.
 
     A prefix in the bucket stays, and of what was set before that alone changes which the choices
     decide.
     """
-    found = needed(options)
-    same = batch.bucket is not None and batch.bucket.value.bucket == options.bucket
-    prefixed = batch.bucket.value if same and batch.bucket and batch.bucket.value.prefix else None
+    found, set_before = needed(options), asked.batch.bucket
+    same = set_before is not None and set_before.value.bucket == options.bucket
+    prefixed = set_before.value if same and set_before and set_before.value.prefix else None
     before = {
         "job": options.names.definition,
         "queue": options.names.queue,
         "tag-jobs": str(options.tags_jobs).lower(),
     }
-    known = {key: value for key, value in before.items() if settings.file.get(SECTION, key)}
+    file = asked.settings.file
+    known = {key: value for key, value in before.items() if file.get(SECTION, key)}
     found[SECTION] |= known | {"s3-bucket": str(prefixed or options.bucket)}
-    changed = [config_edit.update(path, section, values) for section, values in found.items()]
-    return any(changed)
+    if asked.arguments.set_default:
+        found["core"] = {"runner": "aws-batch"}
+    return found
+
+
+def as_options(options: Options) -> str:
+    """Return what builds need as words of a command line."""
+    found = needed(options)
+    values = found[SECTION] | {"s3-bucket": options.bucket} | found.get(IMAGE.section, {})
+    names = {each.key: each.option for each in (BUCKET, JOB, QUEUE, CPUS, MEMORY, IMAGE)}
+    words = [f"{names[key]}={value}" for key, value in values.items() if key in names]
+    return " ".join(words + ([str(TAG_JOBS.option)] if options.tags_jobs else []))
 
 
 def for_others(options: Options) -> str:
