@@ -1,9 +1,11 @@
 """What can be chosen of an account."""
 
+import dataclasses
+
 import pytest
 
 from nextstrain_batch.account import userdata
-from nextstrain_batch.account.options import Names, Options, from_file, to_toml
+from nextstrain_batch.account.options import ALLOWABLE, Names, Options, from_file, to_toml
 from nextstrain_batch.account.resources import LaunchTemplate, account, everything
 from nextstrain_batch.account.vpc import Subnets, Vpc, blocks, checked_cidr
 from nextstrain_batch.errors import ConfigError
@@ -120,6 +122,31 @@ def test_a_launch_template_that_differs_has_another_name():
     names = {LaunchTemplate.named("a", *content).name for content in [(30, None), (31, None)]}
     assert len(names) == 2
     assert LaunchTemplate.named("a", 30, None) == LaunchTemplate.named("a", 30, None)
+
+
+def test_a_launch_template_is_known_to_be_of_a_name():
+    """Not one of another set-up whose name begins alike: --destroy goes by it."""
+    made = LaunchTemplate.named("jobs", 30, None).name
+    assert LaunchTemplate.is_named(made, "jobs")
+    other = LaunchTemplate.named("jobs-eu", 30, None).name
+    assert (LaunchTemplate.is_named(other, "jobs"), other.startswith("jobs-")) == (False, True)
+
+
+def test_a_second_set_up_can_have_names_of_its_own():
+    """Whatever is chosen, two accounts share nothing but what AWS has one of."""
+    fields = [each.name for each in dataclasses.fields(Names) if each.name != "log_group"]
+    other = Names(**{name: f"second-{name}" for name in fields})
+    choices = {"allow": ALLOWABLE, "own_prefixes": True, "own_jobs": True}
+    choices |= {"new_vpc": True, "spot": True, "disk_gib": 99}
+    first, second = (
+        {(each.noun, each.name) for each in account(options).resources}
+        for options in (
+            Options("our-jobs", "us-east-1", **choices),
+            Options("other-jobs", "us-east-1", **choices, names=other),
+        )
+    )
+    shared = {("service role", "AWSServiceRoleForBatch"), ("log group", "/aws/batch/job")}
+    assert first & second == shared
 
 
 def test_user_data_is_a_mime_document():

@@ -48,8 +48,19 @@ class Names:
     logs_policy: str = "NextstrainJobsAccessToLogs"
     own_jobs_policy: str = "NextstrainJobsAccessToOwnJobs"
     own_prefix_policy: str = "NextstrainJobsAccessToOwnPrefix"
+    images_policy: str = "NextstrainJobsAccessToImages"
+    listing_policy: str = "NextstrainJobsAccessToListing"
+    tags_policy: str = "NextstrainJobsAccessToTags"
     log_group: str = "/aws/batch/job"
     """Where AWS Batch sends logs unless a job definition says otherwise, as ours does not."""
+
+    def optional_policy(self, key: str) -> str:
+        """Return the name of the optional policy with a short name of ``ALLOWABLE``."""
+        return {
+            policies.IMAGES: self.images_policy,
+            policies.LISTING: self.listing_policy,
+            policies.TAGS: self.tags_policy,
+        }[key]
 
 
 @dataclass(frozen=True)

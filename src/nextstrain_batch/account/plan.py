@@ -140,5 +140,5 @@ def _made_before(account: Account, place: Place) -> list[Resource]:
         groups = our_groups(account.names.instances, place)
     with explaining("list the launch templates", place.region):
         names = our_templates(place)
-    ours = [each for each in names if each.startswith(f"{account.names.environment}-")]
+    ours = [each for each in names if LaunchTemplate.is_named(each, account.names.environment)]
     return [*groups, *(LaunchTemplate(each) for each in ours)]

@@ -32,8 +32,6 @@ class Optional:
     """Something that people may be allowed besides what every build needs."""
 
     key: str
-    policy: str
-    """The policy's name."""
     allows: str
     without: str
     """What does not work without it."""
@@ -43,14 +41,12 @@ class Optional:
 OPTIONAL = (
     Optional(
         IMAGES,
-        "NextstrainJobsAccessToImages",
         "run a build in another image than the job definition's (--image)",
         "--image ends with an error that says so",
         ("batch:RegisterJobDefinition", "iam:PassRole"),
     ),
     Optional(
         LISTING,
-        "NextstrainJobsAccessToListing",
         "list everybody's jobs, and see why a job waits",
         "a job that waits long gives fewer reasons, and a submission whose answer was lost cannot"
         " be looked up",
@@ -58,7 +54,6 @@ OPTIONAL = (
     ),
     Optional(
         TAGS,
-        "NextstrainJobsAccessToTags",
         "tag jobs when they are submitted",
         "jobs carry no tags",
         ("batch:TagResource",),

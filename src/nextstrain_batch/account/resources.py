@@ -7,6 +7,7 @@ a plan, showing it, and exporting the account as a template are done elsewhere.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
@@ -134,6 +135,11 @@ class LaunchTemplate:
         content = f"{disk_gib}\0{user_data}"
         digest = hashlib.sha256(content.encode()).hexdigest()[:8]
         return cls(f"{prefix}-{digest}", disk_gib, user_data)
+
+    @staticmethod
+    def is_named(name: str, prefix: str) -> bool:
+        """Tell whether ``named`` may have made *name* of *prefix*, and not of a longer one."""
+        return re.fullmatch(f"{re.escape(prefix)}-[0-9a-f]{{8}}", name) is not None
 
 
 @dataclass(frozen=True)
@@ -312,8 +318,11 @@ def _policies(options: Options) -> list[Policy]:
         policies.LISTING: policies.listing(),
         policies.TAGS: policies.tags(partition),
     }
-    chosen = [each for each in policies.OPTIONAL if each.key in options.allow]
-    optional = [Policy(each.policy, documents[each.key], each.allows) for each in chosen]
+    optional = [
+        Policy(names.optional_policy(each.key), documents[each.key], each.allows)
+        for each in policies.OPTIONAL
+        if each.key in options.allow
+    ]
     return documented + optional
 
 
@@ -341,7 +350,9 @@ SERVICE_ROLE = ServiceLinkedRole("AWSServiceRoleForBatch", "batch.amazonaws.com"
 
 def _group(options: Options) -> Group:
     names = options.names
-    optional = [each.policy for each in policies.OPTIONAL if each.key in options.allow]
+    optional = [
+        names.optional_policy(each.key) for each in policies.OPTIONAL if each.key in options.allow
+    ]
     jobs, not_jobs = names.batch_policy, names.own_jobs_policy
     if options.own_jobs:
         jobs, not_jobs = not_jobs, jobs
