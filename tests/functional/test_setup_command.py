@@ -1,11 +1,16 @@
 """`nextstrain setup aws-batch` on an account where others have made things already."""
 
 import io
+import re
+import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from nextstrain_batch import cli
+from nextstrain_batch.account import policies
+from nextstrain_batch.account.options import Names
 from nextstrain_batch.errors import AwsError, ConfigError
 from nextstrain_batch.sandbox import manager
 from nextstrain_batch.sandbox.layout import Layout
@@ -319,3 +324,64 @@ def test_a_region_that_another_administrator_chose_is_where_everything_is(
     assert "There is nothing to do." in out
     code, out = setup("--bucket=our-jobs", "--destroy", "--yes")
     assert (code, where_queues_are(endpoint)) == (0, []), out
+
+
+SECOND = ("--bucket=other-jobs", "--region=eu-west-1")
+
+
+def our_iam(clients):
+    found = inventory(clients)
+    return {part: len(found[part]) for part in ("roles", "policies", "groups", "profiles")}
+
+
+def bucket_of_jobs(clients):
+    """Return the bucket that the job role's policy gives access to."""
+    iam, arn = clients("iam"), f"arn:aws:iam::123456789012:policy/{Names.bucket_policy}"
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    found = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+    return ", ".join(policies.buckets(found["Document"]))
+
+
+def test_a_second_set_up_is_told_what_it_would_break(setup, clients):
+    """The plan marks the policy that the first one's jobs and users have, and can leave it."""
+    setup("--yes")
+    _, out = setup(*SECOND, "--dry-run")
+    assert "! jobs and users of a set-up for the bucket our-jobs can no longer use it" in out
+    setup(*SECOND, "--yes", "--keep-existing")
+    assert bucket_of_jobs(clients) == "our-jobs"
+    _, out = setup(*SECOND, "--yes")
+    assert "~ policy NextstrainJobsAccessToBucket\n" in out
+    assert bucket_of_jobs(clients) == "other-jobs"
+
+
+def test_destroy_leaves_what_another_set_up_has_jobs_and_people_with(setup, clients, endpoint):
+    """IAM's parts stay while their policy names another bucket; the region's own parts go."""
+    setup("--yes")
+    setup(*SECOND, "--yes", "--keep-existing")
+    assert where_queues_are(endpoint) == ["us-east-1", "eu-west-1"]
+    before = our_iam(clients)
+    code, out = setup(*SECOND, "--destroy", "--yes")
+    assert code == 0
+    assert "role NextstrainJobsRole: stays (a set-up for the bucket our-jobs has it)" in out
+    assert "- bucket other-jobs" in out
+    assert (our_iam(clients), where_queues_are(endpoint)) == (before, ["us-east-1"])
+    setup("--destroy", "--yes")
+    assert set(our_iam(clients).values()) == {0}
+
+
+def test_two_set_ups_with_names_of_their_own_leave_each_other_alone(setup, clients, tmp_path):
+    """In one region, with the names that the documentation lists, and the log group in common."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "set-up-aws.md"
+    (block,) = re.findall(r"^    bucket = .*?(?=^\S)", page.read_text(), re.DOTALL | re.MULTILINE)
+    file = tmp_path / "second.toml"
+    file.write_text(textwrap.dedent(block).replace("eu-west-1", "us-east-1"))
+    choices = ("--disk=99", "--new-vpc", "--allow=images", "--own-jobs", "--own-prefixes", "--spot")
+    setup("--yes", *choices)
+    first = inventory(clients)
+    _, out = setup(f"--file={file}", "--yes", *choices)
+    assert "  ~ " not in out
+    _, out = setup("--yes")
+    assert "There is nothing to do." in out
+    first["logs"] = []
+    setup(f"--file={file}", "--destroy", "--yes")
+    assert inventory(clients) == first

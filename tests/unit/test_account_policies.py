@@ -183,6 +183,17 @@ def test_every_region_is_in_the_part_of_aws_that_botocore_says():
             assert Place(lambda _: None, region).partition == part
 
 
+def test_a_document_tells_which_buckets_it_is_about():
+    """As one resource or several, in any part of AWS; a pattern is no bucket."""
+    assert policies.buckets(policies.bucket("our-jobs", "aws-cn")) == {"our-jobs"}
+    assert policies.buckets(policies.own_prefix("our-jobs")) == {"our-jobs"}
+    many = ["arn:aws:s3:::a-1/*", "arn:aws:s3:::b-1", "arn:aws:s3:::*", "arn:aws:s3:::c-*/x", "*"]
+    document = policies.document(policies.allow(("s3:GetObject",), many))
+    assert policies.buckets(document) == {"a-1", "b-1"}
+    assert policies.buckets(policies.batch()) == frozenset()
+    assert policies.buckets(policies.document(policies.allow(("s3:*",), "*"))) == frozenset()
+
+
 def test_documents_are_compared_by_what_they_say():
     """Order, ids and a single item without its list make no difference; anything else does."""
     assert policies.same(BATCH, json.loads(policies.batch()))

@@ -1,18 +1,24 @@
 """What setup asks on a terminal."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from nextstrain_batch.account.place import Difference, Found
 from nextstrain_batch.account.plan import Action, Plan, Step
-from nextstrain_batch.account.resources import JobQueue, LogGroup
+from nextstrain_batch.account.resources import JobQueue, LogGroup, Policy
 from nextstrain_batch.commands.setup_questions import Questions
 
 NEW = Step(Action.MAKE, JobQueue("queue", ("here",)))
 LACKS = (Difference("events expire", "never", "after 30 days"),)
 THEIRS = Step(Action.CHANGE, LogGroup("/aws/batch/job", 30), Found(ours=False, differences=LACKS))
 OURS = Step(Action.CHANGE, LogGroup("/aws/batch/job", 30), Found(ours=True, differences=LACKS))
+
+SHARED = Step(
+    Action.CHANGE,
+    Policy("access", "{}", "read and write the bucket"),
+    Found(ours=True, differences=LACKS, serves="the bucket first-jobs"),
+)
 
 
 @dataclass
@@ -75,6 +81,20 @@ def test_what_is_not_ours_is_asked_about_by_name():
     assert person.questions().consent(plan, removes=False) == Plan((NEW,))
     assert "/aws/batch/job" in person.told[0]
     assert Person(["y", "y"]).questions().consent(plan, removes=False) == plan
+
+
+def test_what_another_set_up_would_lose_is_asked_about_by_itself():
+    """Also where this command made it: the question tells what breaks and how to do without."""
+    plan = Plan((NEW, SHARED))
+    person = Person(["n", "y"])
+    assert person.questions().consent(plan, removes=False) == Plan((NEW,))
+    (told,) = person.told
+    assert "policy access" in told
+    assert "users of a set-up for the bucket first-jobs can no longer use it" in told
+    assert "[names]" in told
+    assert Person(["y", "y"]).questions().consent(plan, removes=False) == plan
+    other = replace(SHARED, found=replace(SHARED.found, ours=False))
+    assert Person(["y", "y"]).questions().consent(Plan((other,)), removes=False) == Plan((other,))
 
 
 def test_what_is_ours_is_changed_with_one_yes():

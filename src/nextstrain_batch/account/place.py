@@ -49,6 +49,8 @@ class Found:
     differences: tuple[Difference, ...] = ()
     holds: str = ""
     """What would be lost with it, in words; empty for nothing."""
+    serves: str = ""
+    """What of another set-up it is for, in words, such as ``the bucket x``; empty for nothing."""
     raw: Any = field(default=None, repr=False, compare=False)
     """AWS's description of it."""
 

@@ -5,7 +5,7 @@ A plan is data. ``apply`` carries it out, ``show`` prints it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,11 @@ from .resources import (
     Account,
     Bucket,
     ComputeEnvironment,
+    Group,
     LaunchTemplate,
+    Policy,
     Resource,
+    Role,
     SecurityGroup,
     ServiceLinkedRole,
 )
@@ -55,9 +58,14 @@ class Step:
         return f"{self.resource.noun} {self.resource.name}"
 
     @property
-    def needs_consent(self) -> bool:
+    def is_foreign(self) -> bool:
         """Whether it changes something that we did not make."""
         return self.action is Action.CHANGE and self.found is not None and not self.found.ours
+
+    @property
+    def takes_from(self) -> str:
+        """What of another set-up is lost by the change, in words; empty for nothing."""
+        return self.found.serves if self.action is Action.CHANGE and self.found else ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,8 @@ def plan(account: Account, place: Place) -> Plan:
 def destruction(account: Account, place: Place, *, delete_data: bool = False) -> Plan:
     """Return what has to be removed, in order: what is there under the names, and ours.
 
-    A bucket with content is left unless *delete_data* says otherwise.
+    A bucket with content is left unless *delete_data* says otherwise, and all of IAM while its
+    policy for the bucket is about another one.
     """
     others = [each for each in account.resources if not isinstance(each, _LOOKED_UP)]
     environments = (
@@ -99,8 +108,30 @@ def destruction(account: Account, place: Place, *, delete_data: bool = False) ->
         *_made_before(account, place),
         *others[position:],
     ]
-    steps = (_removal(each, place, delete_data=delete_data) for each in reversed(resources))
-    return Plan(tuple(step for step in steps if step is not None))
+    found = (_removal(each, place, delete_data=delete_data) for each in reversed(resources))
+    steps = [step for step in found if step is not None]
+    if serves := _serves(account, steps):
+        steps = [_spared(step, serves) for step in steps]
+    return Plan(tuple(steps))
+
+
+def _serves(account: Account, steps: list[Step]) -> str:
+    """Return what of another set-up the policies, roles and group are for; empty for nothing."""
+    name = account.names.bucket_policy
+    policies = (each for each in steps if isinstance(each.resource, Policy))
+    found = next((each.found for each in policies if each.resource.name == name), None)
+    return found.serves if found else ""
+
+
+def _spared(step: Step, serves: str) -> Step:
+    """Return a step that leaves what another set-up has jobs and people with."""
+    if step.action is not Action.REMOVE or not isinstance(step.resource, _FOR_ALL_REGIONS):
+        return step
+    return replace(step, action=Action.LEAVE, reason=f"a set-up for {serves} has it")
+
+
+_FOR_ALL_REGIONS = (Policy, Role, Group)
+"""What an account has by name alone, for all its regions and buckets."""
 
 
 _LOOKED_UP = (LaunchTemplate, SecurityGroup)

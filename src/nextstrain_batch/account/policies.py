@@ -219,6 +219,19 @@ def same(one: str | dict[str, Any], other: str | dict[str, Any]) -> bool:
     return _normal(one) == _normal(other)
 
 
+def buckets(text: str | dict[str, Any]) -> frozenset[str]:
+    """Return the names of the buckets that a document is about; patterns for names are none."""
+    found: set[str] = set()
+    for statement in statements(text):
+        resources = statement.get("Resource", [])
+        for arn in [resources] if isinstance(resources, str) else resources:
+            _, is_bucket, path = str(arn).partition(":s3:::")
+            name = path.partition("/")[0]
+            if is_bucket and not {"*", "?", "$"} & set(name):
+                found.add(name)
+    return frozenset(found)
+
+
 def statements(text: str | dict[str, Any]) -> list[dict[str, Any]]:
     """Return a document's statements; AWS takes a single one without a list."""
     value = json.loads(text) if isinstance(text, str) else text

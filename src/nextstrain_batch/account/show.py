@@ -23,7 +23,10 @@ _KEPT = {Action.KEEP: "is as it should be", Action.LEAVE: "stays"}
 
 
 def lines(planned: Plan) -> Iterator[str]:
-    """Yield a plan's lines: ``+`` is made, ``~`` changed, ``-`` removed; ``$`` costs money."""
+    """Yield a plan's lines.
+
+    ``+`` is made, ``~`` changed, ``-`` removed; ``$`` costs money, ``!`` breaks something.
+    """
     for step in planned.steps:
         yield _head(step)
         yield from (f"      {line}" for line in _details(step))
@@ -34,7 +37,7 @@ def _head(step: Step) -> str:
     said = f": {kept}" if kept else ""
     if step.reason:
         said += f" ({step.reason})"
-    if step.needs_consent:
+    if step.is_foreign:
         said = "  (not made by this command)"
     return f"  {_MARKS[step.action]} {step.title}{said}"
 
@@ -48,8 +51,18 @@ def _details(step: Step) -> Iterator[str]:
     if step.action is Action.CHANGE and step.found is not None:
         for each in step.found.differences:
             yield f"{each.what}: {each.found} → {each.wanted}"
+    if step.takes_from:
+        yield f"! {loss(step)}"
     if step.action is Action.REMOVE and step.found is not None and step.found.holds:
         yield f"with {step.found.holds}"
+
+
+def loss(step: Step) -> str:
+    """Return what a step takes from another set-up, and how to do without."""
+    return (
+        f"jobs and users of a set-up for {step.takes_from} can no longer use it; other [names] in"
+        " the --file give this set-up names of its own"
+    )
 
 
 def summary(planned: Plan) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nextstrain_batch.account.show import loss
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -56,12 +58,18 @@ class Questions:
 
     def consent(self, planned: Plan, *, removes: bool) -> Plan | None:
         """Return what of a plan is agreed to; None for nothing."""
-        foreign = [step for step in planned.work if step.needs_consent]
+        foreign = [step for step in planned.work if step.is_foreign and not step.takes_from]
         if foreign:
             names = "\n".join(f"    {step.title}" for step in foreign)
             self._say(f"These exist, were not made by this command, and would be changed:\n{names}")
             if not self.yes("Change them too? Builds may not work if not. [y/N] "):
                 planned = planned.without(*foreign)
+        for step in [step for step in planned.work if step.takes_from]:
+            self._say(f"The {step.title} would be changed, and then\n{loss(step)}.")
+            if not self.yes(
+                "Change it? Builds with this set-up's bucket do not work if not. [y/N] "
+            ):
+                planned = planned.without(step)
         if not planned.work:
             return None
         if removes:

@@ -45,7 +45,8 @@ class PolicyKind(Kind[Policy]):
         ]
         good = policies.same(document, wanted.document)
         lacks = () if good else (Difference(DOCUMENT, _actions(document), _actions(wanted)),)
-        return Found(is_ours(iam.list_policy_tags(PolicyArn=arn).get("Tags")), lacks)
+        tags = iam.list_policy_tags(PolicyArn=arn).get("Tags")
+        return Found(is_ours(tags), lacks, serves=_serves(document, wanted))
 
     def make(self, wanted: Policy, place: Place) -> None:
         """Make it."""
@@ -249,6 +250,18 @@ def _remove_profile(role: Role, iam: Client) -> None:
     if (held := _profile(role, iam)) is not None:
         iam.remove_role_from_instance_profile(**name, RoleName=held)
     absent(NOT_THERE, lambda: iam.delete_instance_profile(**name))
+
+
+def _serves(document: dict[str, Any], wanted: Policy) -> str:
+    """Return which other buckets than the wanted one a policy gives access to, in words.
+
+    Policies count for all regions of an account, so that they may be another set-up's.
+    """
+    ours = policies.buckets(wanted.document)
+    others = sorted(policies.buckets(document) - ours) if ours else []
+    if not others:
+        return ""
+    return f"the bucket{'s' * (len(others) > 1)} {', '.join(others)}"
 
 
 def _old_versions(iam: Client, arn: str) -> list[str]:
