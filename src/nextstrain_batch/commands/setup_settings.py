@@ -23,16 +23,11 @@ from nextstrain_batch.image import same_image
 from nextstrain_batch.runtimes.base import DEFAULT_IMAGE, IMAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from nextstrain_batch.account.options import Options
     from nextstrain_batch.account.place import Place
     from nextstrain_batch.commands.setup_choices import Asked
     from nextstrain_batch.config import Settings
     from nextstrain_batch.ui import Ui
-
-    Sections = Mapping[str, Mapping[str, str]]
-    """The values of a configuration file by section and key."""
 
 
 def remember(options: Options, asked: Asked, place: Place, ui: Ui) -> None:
