@@ -68,7 +68,7 @@ def test_whoever_builds_in_another_region_is_warned(remember):
     """The choice of a region is kept, but builds take the AWS settings'."""
     told = remember("--bucket=our-jobs", "--region=eu-west-1", AWS_REGION="us-west-2")
     assert "builds look in the region us-west-2 (set by AWS_REGION)" in told
-    assert "Set AWS_DEFAULT_REGION=eu-west-1" in told
+    assert "Set AWS_REGION=eu-west-1" in told
     assert "builds look in" not in remember("--bucket=our-jobs", AWS_REGION="eu-west-1")
 
 

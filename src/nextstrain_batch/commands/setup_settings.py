@@ -47,7 +47,7 @@ def remember(options: Options, asked: Asked, place: Place, ui: Ui) -> None:
     if options.region != found.value:
         ui.warn(
             f"builds look in the region {found.value} ({found.source})."
-            f" Set AWS_DEFAULT_REGION={options.region}."
+            f" Set AWS_REGION={options.region}."
         )
     ui.say(f"\n{for_others(options)}")
     words = f" {as_options(options)}" if asked.local_endpoint else ""
@@ -150,5 +150,5 @@ def for_others(options: Options) -> str:
     listed = "\n".join(f"    {line}" for line in lines)
     return (
         "Everybody else who launches builds needs this in ~/.nextstrain/config, credentials of\n"
-        f"their own, and {options.region} as their AWS region (AWS_DEFAULT_REGION):\n\n{listed}"
+        f"their own, and {options.region} as their AWS region (AWS_REGION):\n\n{listed}"
     )
