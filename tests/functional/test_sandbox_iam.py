@@ -16,6 +16,7 @@ from nextstrain_batch.sandbox.layout import Layout
 
 ACCOUNT, BUCKET, USER = "123456789012", manager.BUCKET, member.USER
 USER_ARN = f"arn:aws:iam::{ACCOUNT}:user/{USER}"
+DEFINITION = "nextstrain-job"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/NextstrainJobsRole"
 
 
@@ -341,6 +342,67 @@ def test_unsigned_requests_get_what_is_public(sandbox):
     assert get(sandbox, "/public-bucket/a") == (200, "hello")
     s3.put_bucket_policy(Bucket="public-bucket", Policy="what is this?")
     assert get(sandbox, "/public-bucket/a")[0] == 403
+
+
+def send(sandbox, method, target, body=b"", **headers):
+    """Send a request as it is, unsigned; return the answer's status and text."""
+    connection = http.client.HTTPConnection(sandbox.endpoint.url.removeprefix("http://"))
+    try:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, target, body, named)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+SCOPE = "20261101/us-east-1/batch/aws4_request"
+JOB = {"jobName": "uninvited", "jobQueue": "nextstrain-job-queue", "jobDefinition": DEFINITION}
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("/v1/submitjob", {}),
+        (f"/v1/submitjob?X-Amz-Credential=/{SCOPE}", {}),
+        ("/v1/submitjob", {"Authorization": f"AWS4 Credential=/{SCOPE}"}),
+        ("/v1/submitjob", {"Authorization": f"AWS :/{SCOPE}"}),
+        ("/v1/submitjob", {"Authorization": f"AWS4 Credential=A/{SCOPE}"}),
+        ("/v1/submitjob", {"Authorization": "Nobody"}),
+    ],
+)
+def test_without_a_key_that_somebody_has_no_job_starts(sandbox, target, headers):
+    """However a request dresses up: what it is judged as is what is answered."""
+    body = json.dumps(JOB).encode()
+    status, text = send(sandbox, "POST", target, body, Content_Type="text/plain", **headers)
+    assert (status, "jobId" in text) == (403, False)
+
+
+@pytest.mark.parametrize("service", ["iam", "sts", "ec2", "logs", "batch"])
+def test_only_s3_takes_unsigned_requests(sandbox, service):
+    """Not even who one is can be asked without a key."""
+    body = b"Action=GetCallerIdentity&Version=2011-06-15"
+    empty = f"/?X-Amz-Credential=/20261101/us-east-1/{service}/aws4_request"
+    assert send(sandbox, "POST", empty, body)[0] == 403
+    assert send(sandbox, "POST", "/", body)[0] == 403
+
+
+def test_objects_are_deleted_by_the_keys_that_were_judged(sandbox):
+    """However the request writes them; one that names none is refused."""
+    s3 = sandbox.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="a&b", Body=b"")
+    target, headers = f"/{BUCKET}?delete", {"Authorization": "AWS " + sandbox.endpoint.access_key}
+    kept = {**statement("s3:DeleteObject", resource=f"arn:aws:s3:::{BUCKET}/*"), "Effect": "Deny"}
+    for key in ("<Key >a&amp;b</Key >", "<Key><![CDATA[a&b]]></Key>", "<Key>a&#38;<!-- -->b</Key>"):
+        body = f"<Delete><Object>{key}</Object></Delete>".encode()
+        assert send(sandbox, "POST", target, body)[0] == 200  # the refusal is in the answer
+        with sandbox.allowing(kept):
+            assert "AccessDenied" in send(sandbox, "POST", target, body, **headers)[1]
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="a&b")["KeyCount"] == 1
+    assert "MalformedXML" in send(sandbox, "POST", target, b"9\r\n<Delete/>", **headers)[1]
+    assert "MalformedXML" in send(sandbox, "POST", target, b"<Delete/>")[1]
+    s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "a&b"}]})
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="a&b")["KeyCount"] == 0
 
 
 def test_the_journal_tells_who_did_what(sandbox):

@@ -1,18 +1,20 @@
-"""The WSGI application in front: each request goes to the one who answers it."""
+"""The WSGI application behind the guard: each request goes to the one who answers it.
+
+As what it was judged, not as what it could be read to be: what no guard has seen is not answered.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import re
 import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from . import control as control_module
 from . import credentials as credentials_module
+from .iam.guard import CALL
 from .logs.calls import LogsError
 from .services import PUBLIC
 from .submission import ClientError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from .batch import BatchCalls
     from .control import Control
     from .credentials import Credentials
+    from .iam.calls import Call
     from .job_tags import JobTags
     from .logs.calls import LogCalls
     from .services import Services
@@ -32,10 +35,6 @@ log = logging.getLogger(__name__)
 
 XML_SERVICES = frozenset({"s3", "iam", "sts", "ec2"})
 """Those whose answers are XML; the others speak JSON."""
-
-_SCOPE = re.compile(
-    r"(?:Credential=)?[^/=]*/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request"
-)
 
 
 class Application:
@@ -64,7 +63,8 @@ class Application:
         except Exception as error:
             log.exception("%s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"))
             message = f"The sandbox failed: {error}"
-            return _failure(start, 500, "InternalFailure", message, scope(environ)[0])
+            call: Call | None = environ.get(CALL)
+            return _failure(start, 500, "InternalFailure", message, call.service if call else "")
 
     def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
@@ -77,7 +77,8 @@ class Application:
                     start, 403, "AccessDenied", "No credentials for this task and token"
                 )
             return _json(start, 200, found)
-        service, region = scope(environ)
+        signed = environ[CALL].signed
+        service, region = signed.service, signed.region
         if service == "batch" and self._batch.answers(path):
             return _job_call(lambda body: self._batch.answer(path, body, region), environ, start)
         if service == "batch" and self._tags.answers(path):
@@ -122,16 +123,6 @@ def _job_call(
         return _json(start, 200, answer(_body(environ)))
     except ClientError as error:
         return _failure(start, error.status, error.code, str(error))
-
-
-def scope(environ: WSGIEnvironment) -> tuple[str, str]:
-    """Return the service and region that a request is signed for; S3 for an unsigned one."""
-    signed = environ.get("HTTP_AUTHORIZATION") or ""
-    if not signed:
-        query = parse_qs(environ.get("QUERY_STRING", ""))
-        signed = (query.get("X-Amz-Credential") or [""])[0]
-    found = _SCOPE.search(signed)
-    return (found["service"].lower(), found["region"]) if found else ("s3", "us-east-1")
 
 
 def _body(environ: WSGIEnvironment) -> bytes:

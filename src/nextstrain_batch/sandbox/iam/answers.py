@@ -19,6 +19,7 @@ _QUERY_NAMESPACES = {
 }
 
 DENIED, UNKNOWN_KEY, EXPIRED = "denied", "unknown key", "expired"
+MALFORMED = "malformed"
 """Why a request is refused."""
 
 _CODES: dict[str, dict[str, tuple[int, str]]] = {
@@ -27,6 +28,7 @@ _CODES: dict[str, dict[str, tuple[int, str]]] = {
         DENIED: (403, "AccessDenied"),
         UNKNOWN_KEY: (403, "InvalidAccessKeyId"),
         EXPIRED: (400, "ExpiredToken"),
+        MALFORMED: (400, "MalformedXML"),
     },
     "batch": {
         DENIED: (403, "AccessDeniedException"),
@@ -68,7 +70,7 @@ class Refusal:
 
     service: str
     kind: str
-    """``DENIED``, ``UNKNOWN_KEY`` or ``EXPIRED``."""
+    """``DENIED``, ``UNKNOWN_KEY``, ``EXPIRED`` or ``MALFORMED``."""
     message: str
 
     @property
@@ -137,6 +139,15 @@ def denied(service: str, caller: str, action: str, resource: str, reason: str) -
 def rejected(service: str, kind: str) -> Refusal:
     """Return the refusal of credentials, which are an ``UNKNOWN_KEY`` or ``EXPIRED``."""
     return Refusal(service, kind, _TEXTS.get((service, kind)) or _OTHER_TEXTS[kind])
+
+
+def malformed() -> Refusal:
+    """Return S3's refusal of a body that does not say what it is about."""
+    return Refusal(
+        "s3",
+        MALFORMED,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    )
 
 
 def _xml(element: str) -> tuple[str, str]:

@@ -32,8 +32,9 @@ OPEN = "/_sandbox/"
 INSECURE = "HTTP_X_SANDBOX_INSECURE"
 """With this header, ``X-Sandbox-Insecure``, a request counts as made without TLS."""
 CALL, CALLER, REFUSED = "nextstrain.call", "nextstrain.caller", "nextstrain.refused"
-"""Where a request's environment has what is known of it: the ``Call`` and the caller's ARN, if
-somebody has found them out before, and the ``Refused`` of one that was not passed on."""
+"""Where a request's environment has what is known of it: the ``Call``, which is what is judged and
+what is answered, and the caller's ARN, if somebody has found them out before; and the ``Refused``
+of one that was not passed on."""
 
 _BUCKET = re.compile(r"arn:aws:s3:::([^/]*)")
 _READS_OBJECTS = frozenset({"GetObject", "HeadObject"})
@@ -71,6 +72,7 @@ class Guard:
         if str(environ.get("PATH_INFO", "")).startswith(OPEN):
             return self._application(environ, start)
         call: Call = environ.get(CALL) or identify(environ, ACCOUNT)
+        environ[CALL] = call
         if call.service not in PUBLIC:
             return self._application(environ, start)
         caller = self._accounts.caller(call.signed.access_key)
@@ -81,6 +83,8 @@ class Guard:
         judge = _Judge(call, caller, self._accounts, self._tags, self._values(environ, call))
         if not judge.concerns_something():
             return self._application(environ, start)
+        if call.operation == "DeleteObjects" and not call.needs:
+            return _refuse(answers.malformed(), environ, start)
         if call.operation == "DeleteObjects":
             return _delete_objects(self._application, environ, start, judge)
         for need in call.needs:
@@ -151,9 +155,14 @@ class _Judge:
         self.bucket = found[1] if found and call.service == "s3" else ""
 
     def concerns_something(self) -> bool:
-        """Tell whether there is anything to protect: names of buckets that are free are not."""
+        """Tell whether there is anything to protect: names of buckets that are free are not.
+
+        Who has no key is not told which are, nor let through where a path could be read in
+        another way.
+        """
         return (
-            not self.bucket
+            self._caller is NOBODY
+            or not self.bucket
             or self.bucket == "*"
             or self.call.operation == "CreateBucket"
             or self._accounts.bucket_exists(self.bucket)
