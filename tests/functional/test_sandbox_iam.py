@@ -11,6 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from nextstrain_batch.account import policies
+from nextstrain_batch.errors import SandboxError
 from nextstrain_batch.sandbox import breaking, journal, manager, member
 from nextstrain_batch.sandbox.layout import Layout
 
@@ -504,3 +505,34 @@ def test_the_administrator_is_the_account_s_root_user(sandbox):
     """As permissions take it, and as it is told."""
     found = sandbox.admin("sts").get_caller_identity()
     assert (found["Arn"], found["UserId"]) == (f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
+
+
+def test_the_administrator_s_keys_are_this_sandbox_s_own(tmp_path):
+    """Nobody else can read them, a stop keeps them, and a reset makes others."""
+    file, found = Layout(tmp_path).administrator_file, []
+    for end in (manager.stop, manager.reset, manager.reset):
+        keys = manager.administrator(tmp_path)
+        found.append((keys.access_key, keys.secret_key))
+        assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        end(tmp_path)
+    assert found[0] == found[1]
+    assert len({word for pair in found for word in pair}) == 4
+
+
+@pytest.mark.parametrize("key", ["AKIASANDBOXADMIN0000", "AKIAEXAMPLE", "AKIA\u00e4"])
+def test_a_key_that_nobody_has_gets_nothing(sandbox, key):
+    """Whichever might be guessed."""
+    for service, code in (("s3", "InvalidAccessKeyId"), ("iam", "InvalidClientTokenId")):
+        scope = f"Credential={key}/20261101/us-east-1/{service}/aws4_request"
+        status, text = send(sandbox, "GET", "/", Authorization=f"AWS4-HMAC-SHA256 {scope}")
+        assert (status, code in text) == (403, True)
+
+
+def test_keys_that_are_gone_are_missed(sandbox):
+    """With what makes new ones."""
+    file = Layout(sandbox.home).administrator_file
+    kept = file.read_text()
+    file.write_text("{")
+    with pytest.raises(SandboxError, match="`nextstrain sandbox stop`"):
+        manager.administrator(sandbox.home)
+    file.write_text(kept)

@@ -11,8 +11,7 @@ from botocore.exceptions import ClientError
 from nextstrain_batch.account.checks import Verdict
 from nextstrain_batch.aws import Aws, Credentials
 from nextstrain_batch.job_tags import OWNER
-from nextstrain_batch.sandbox import manager, member, remote
-from nextstrain_batch.sandbox.layout import Layout
+from nextstrain_batch.sandbox import manager, member
 
 BUILD = ("build", "--aws-batch")
 GROUP, QUEUE, DEFINITION = "NextstrainJobsUsers", "nextstrain-job-queue", "nextstrain-job"
@@ -57,8 +56,8 @@ def people(tmp_path_factory, command_in):
     done = command("setup", "aws-batch", "--sandbox", "--own-jobs", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "--aws-batch-tag-jobs" in done.stdout
-    url = remote.find(Layout(Path(command.environment["NEXTSTRAIN_HOME"]))).url
-    iam = member.Clients(url)("iam")
+    administrator = manager.administrator(Path(command.environment["NEXTSTRAIN_HOME"]))
+    url, iam = administrator.url, member.Clients(administrator)("iam")
     homes = {name: tmp_path_factory.mktemp(name) for name in ("ada", "grace")}
     yield [Person(name, iam, url, partial(command_in, home)) for name, home in homes.items()]
     assert command("sandbox", "stop").returncode == 0

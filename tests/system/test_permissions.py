@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nextstrain_batch.account import policies
-from nextstrain_batch.sandbox import journal, manager, member, remote
+from nextstrain_batch.sandbox import journal, manager, member
 from nextstrain_batch.sandbox.layout import Layout
 
 SANDBOX = ("build", "--aws-batch", "--sandbox")
@@ -48,7 +48,7 @@ class Account:
 
     def __init__(self, home):
         self.layout = Layout(home)
-        self.clients = member.Clients(remote.find(self.layout).url)
+        self.clients = member.Clients(manager.administrator(home))
         self.iam = self.clients("iam")
 
     def calls(self, since):

@@ -4,6 +4,7 @@
 imports nothing that only the ``sandbox`` extra installs. The server itself is
 
     member       the sandbox's account and its user;  remote: the server, from another process
+    administrator  the keys that may do everything
     layout       where things lie below the home
     server       the process: socket, lock, threads, the order of starting and stopping
     http         waitress, on one loopback socket

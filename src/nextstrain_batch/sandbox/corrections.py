@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from nextstrain_batch.account.options import LOG_DAYS
 
 from . import batch_corrections
-from .member import ADMINISTRATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +27,11 @@ MANAGED_POLICIES = ("AWSBatchServiceRole", "AmazonEC2ContainerServiceforEC2Role"
 """The AWS-managed policies that Batch's roles carry; all that there are would be megabytes."""
 
 
-def apply(service: str, models: Module, bodies: Bodies) -> None:
-    """Correct a service's module of models, before its first backend is made."""
+def apply(service: str, models: Module, bodies: Bodies, administrator: str) -> None:
+    """Correct a service's module of models, before its first backend is made.
+
+    *administrator* is the access key of the account's root user.
+    """
     if service == "s3":
         _keep_bodies_on_disk(models, bodies)
         _ignore_bucket_policies(models)
@@ -40,7 +42,7 @@ def apply(service: str, models: Module, bodies: Bodies) -> None:
         _wrap(models.EC2Backend, "create_default_vpc", _with_way_out)
         _wrap(models.EC2Backend, "delete_vpc_endpoints", _without_route)
     if service == "sts":
-        _wrap(models.STSBackend, "get_caller_identity", _with_root)
+        _wrap(models.STSBackend, "get_caller_identity", _with_root(administrator))
     if service == "logs":
         _wrap(models.LogsBackend, "put_retention_policy", _known_retention)
     if service == "batch":
@@ -112,13 +114,17 @@ def _without_route(
     return original(backend, vpce_ids)
 
 
-def _with_root(
-    original: Callable[..., Answer], backend: Backend, access_key: str, region: str
-) -> Answer:
+def _with_root(administrator: str) -> Callable[..., Answer]:
     """Name the administrator as what permissions take it for: the account's root user."""
-    if access_key != ADMINISTRATOR[0]:
-        return original(backend, access_key, region)
-    return backend.account_id, f"arn:aws:iam::{backend.account_id}:root", backend.account_id
+
+    def identity(
+        original: Callable[..., Answer], backend: Backend, access_key: str, region: str
+    ) -> Answer:
+        if access_key != administrator:
+            return original(backend, access_key, region)
+        return backend.account_id, f"arn:aws:iam::{backend.account_id}:root", backend.account_id
+
+    return identity
 
 
 def _known_retention(

@@ -46,6 +46,11 @@ class Layout:
         return self.root / "account.json"
 
     @property
+    def administrator_file(self) -> Path:
+        """The administrator's keys, as JSON; there once a server has been started."""
+        return self.root / "administrator.json"
+
+    @property
     def log(self) -> Path:
         """What the server has to say."""
         return self.root / "server.log"

@@ -108,7 +108,7 @@ def administrator(home: Path, environ: Mapping[str, str] = os.environ) -> Endpoi
     """
     layout = Layout(home)
     with _locked(layout):
-        return Endpoint(_current(layout, environ).url, REGION, *member.ADMINISTRATOR)
+        return member.as_administrator(layout, _current(layout, environ))
 
 
 def running(home: Path) -> Endpoint | None:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import administrator
 from .remote import write_private
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ REGION = "us-east-1"
 MAX_VCPUS = 64
 """What jobs may reserve together; the computer's own cores play no part."""
 
-ADMINISTRATOR = ("AKIASANDBOXADMIN0000", "sandbox-administrator")
-"""Keys that may do everything."""
 USER = "sandbox-user"
 """Who ``Endpoint`` is for."""
 
@@ -60,7 +59,7 @@ def set_up(layout: Layout, server: Server) -> Endpoint:
     if layout.setup_file.exists():
         chosen |= options.from_file(layout.setup_file)
     desired = resources.account(options.Options(**chosen))
-    clients = Clients(server.url)
+    clients = Clients(as_administrator(layout, server))
     apply.apply(desired, place.Place(clients, REGION))
     iam: Any = clients("iam")
     if USER not in [user["UserName"] for user in iam.list_users()["Users"]]:
@@ -74,17 +73,23 @@ def set_up(layout: Layout, server: Server) -> Endpoint:
     return Endpoint(server.url, REGION, **keys)
 
 
-class Clients:
-    """botocore clients for the administrator; the user's own settings play no part."""
+def as_administrator(layout: Layout, server: Server) -> Endpoint:
+    """Return the endpoint with the administrator's keys. Raises ``SandboxError``."""
+    keys = administrator.keys(layout)
+    return Endpoint(server.url, REGION, keys.access_key, keys.secret_key)
 
-    def __init__(self, url: str) -> None:
+
+class Clients:
+    """botocore clients with an endpoint's keys; the user's own settings play no part."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
         import botocore.session
         from botocore.config import Config
 
         self._session = botocore.session.Session(profile=None)
         self._session.set_config_variable("config_file", os.devnull)
         self._session.set_config_variable("credentials_file", os.devnull)
-        self._url = url
+        self._endpoint = endpoint
         self._config = Config(
             s3={"addressing_style": "path"},
             retries={"mode": "standard"},
@@ -97,10 +102,10 @@ class Clients:
         if service not in self._made:
             self._made[service] = self._session.create_client(
                 service,
-                region_name=REGION,
-                endpoint_url=self._url,
-                aws_access_key_id=ADMINISTRATOR[0],
-                aws_secret_access_key=ADMINISTRATOR[1],
+                region_name=self._endpoint.region,
+                endpoint_url=self._endpoint.url,
+                aws_access_key_id=self._endpoint.access_key,
+                aws_secret_access_key=self._endpoint.secret_key,
                 config=self._config,
             )
         return self._made[service]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from nextstrain_batch import __version__
 
-from . import fault_control, http, memory, remote, settings
+from . import administrator, fault_control, http, memory, remote, settings
 from .app import Application
 from .batch import BatchCalls
 from .bodies import Bodies
@@ -87,7 +87,8 @@ def run(options: Options) -> None:
 def _serve(options: Options) -> None:
     layout = options.layout
     bodies = Bodies(layout.objects)
-    services = Services(layout.state, bodies)
+    root_key = administrator.ensure(layout).access_key
+    services = Services(layout.state, bodies, root_key)
     clock, token = Clock(), secrets.token_urlsafe(32)
     listening = http.listen(_last_port(layout))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -140,7 +141,7 @@ def _serve(options: Options) -> None:
     control.on_advance = services.time_passes
     services.on_removal = saver.hurry
     checked = S3Checks(application, clock.age)
-    accounts = Accounts(services)
+    accounts = Accounts(services, root_key)
     faulty = FaultyRequests(
         Guard(checked, accounts, lambda arn: tags.of(arn) or accounts.batch_tags(arn)),
         faults,

@@ -68,9 +68,13 @@ def configure_environment(environ: MutableMapping[str, str] = os.environ) -> Non
 
 
 class Services:
-    """All of moto that the sandbox uses. Safe to use from several threads."""
+    """All of moto that the sandbox uses. Safe to use from several threads.
 
-    def __init__(self, state: Path, bodies: Bodies) -> None:
+    *administrator* is the access key of the account's root user.
+    """
+
+    def __init__(self, state: Path, bodies: Bodies, administrator: str) -> None:
+        self._administrator = administrator
         self._state = state
         self._bodies = bodies
         self._lock = threading.RLock()
@@ -157,7 +161,7 @@ class Services:
         with lean.imports():
             models = importlib.import_module(f"moto.{service}.models")
             urls = importlib.import_module(f"moto.{service}.urls")
-        corrections.apply(service, models, self._bodies)
+        corrections.apply(service, models, self._bodies, self._administrator)
         self._routes[service] = [
             (re.compile(path.format("")), handler) for path, handler in urls.url_paths.items()
         ]
