@@ -536,3 +536,51 @@ def test_keys_that_are_gone_are_missed(sandbox):
     with pytest.raises(SandboxError, match="`nextstrain sandbox stop`"):
         manager.administrator(sandbox.home)
     file.write_text(kept)
+
+
+def target_of(sandbox, target):
+    """Return an address with the sandbox's own host and port in it."""
+    return target.format(url=sandbox.endpoint.url, bucket=BUCKET)
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("{url}", 200),
+        ("https://example.org", 403),
+        ("null", 403),
+        ("http://localhost:8888", 403),
+        ("http://127.0.0.1", 403),
+    ],
+)
+def test_a_browser_sends_nothing_for_a_page_of_others(sandbox, origin, status):
+    """Not even a request that is presigned; the error says why."""
+    s3 = sandbox.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="mine", Body=b"hello")
+    named = {"Bucket": BUCKET, "Key": "mine"}
+    signed = s3.generate_presigned_url("get_object", named).removeprefix(sandbox.endpoint.url)
+    found, text = send(sandbox, "GET", signed, Origin=target_of(sandbox, origin))
+    assert (found, "for a page of" in text) == (status, status == 403)
+    s3.delete_object(Bucket=BUCKET, Key="mine")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["example.org", "example.org:80", f"{BUCKET}.localhost", f"{BUCKET}.s3.amazonaws.com", ""],
+)
+def test_another_host_s_requests_are_not_answered(sandbox, host):
+    """A name that has been made to lead to this computer is none of the sandbox's."""
+    for target in (f"/{BUCKET}/a", "/_sandbox/control/save"):
+        status, text = send(sandbox, "POST", target, Host=host)
+        assert (status, "this computer alone" in text) == (403, True)
+    assert sandbox.last("CompleteMultipartUpload").error == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    "target", ["{url}/{bucket}/mine", "{bucket}/mine", "/{bucket}/mine#", "#/{bucket}/mine"]
+)
+def test_an_address_is_not_read_in_two_ways(sandbox, target):
+    """One that names the host too, or has a fragment, would be."""
+    status, text = send(sandbox, "GET", target_of(sandbox, target))
+    assert (status, "in two ways" in text) == (403, True)
+    assert get(sandbox, "//some%20name/a")[1].count("in two ways") == 0

@@ -9,6 +9,7 @@ imports nothing that only the ``sandbox`` extra installs. The server itself is
     server       the process: socket, lock, threads, the order of starting and stopping
     http         waitress, on one loopback socket
     recorder     writes the journal of requests;  journal: what it looks like, reading it
+    doorway      no requests of web pages
     iam          who may do what: a package of its own
     app          one WSGI application that hands each request to the one who answers it
     services     moto, for S3, IAM, STS, EC2, Logs and Batch's definitions, queues, environments

@@ -23,6 +23,7 @@ from .bodies import Bodies
 from .control import Clock, Control
 from .credentials import Credentials
 from .descriptions import history
+from .doorway import Doorway
 from .driver import HOST_GONE, Driver
 from .executor import Executor
 from .faults import Faults
@@ -151,7 +152,7 @@ def _serve(options: Options) -> None:
         metadata=job_faults.metadata,
     )
     journal = Journal(layout.journal)
-    recorder = Recorder(faulty, accounts, journal.write)
+    recorder = Recorder(Doorway(faulty), accounts, journal.write)
     server = http.server(recorder, listening, faulty.cut_request)
     services.backend("s3", "aws")
     services.backend("iam", "aws")
