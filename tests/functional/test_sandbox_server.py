@@ -84,11 +84,11 @@ class Sandbox:
     def output(self, job):
         return self.lines(job["container"]["logStreamName"])
 
-    def control(self, method, action, token=""):
+    def control(self, method, action, token="", body=b""):
         connection = http.client.HTTPConnection(self.endpoint.url.removeprefix("http://"))
         with contextlib.closing(connection):
             headers = {"X-Sandbox-Token": token}
-            connection.request(method, f"/_sandbox/control/{action}", headers=headers)
+            connection.request(method, f"/_sandbox/control/{action}", body, headers=headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
@@ -503,11 +503,30 @@ def test_services_that_are_not_there_say_so(sandbox):
 
 
 def test_only_the_user_controls_the_server(sandbox):
-    """Anyone may ask for its health; stopping wants the token."""
-    assert sandbox.control("GET", "health")[0] == 200
-    assert sandbox.control("POST", "shutdown")[0] == 403
-    assert sandbox.control("GET", "shutdown", "guess")[0] == 403
+    """All of its own addresses want the token, before they look at anything else."""
+    token = json.loads(Layout(sandbox.home).server_file.read_text())["token"]
+    for action in ("shutdown", "save", "clock", "fault-list", "settings", "history", "health", ""):
+        for wrong in ("", "guess", "\u00e4"):
+            assert sandbox.control("POST", action, wrong, b"no JSON")[0] == 403
+        assert sandbox.control("GET", action, token)[0] == 403
+    assert sandbox.control("POST", "health", token)[0] == 404
+    assert sandbox.control("POST", "save", token)[0] == 200
     assert manager.status(sandbox.home) is not None
+
+
+def test_what_the_sandbox_does_not_have_below_its_own_addresses_is_no_bucket(sandbox):
+    """They pass the guard, so nothing that it ought to have judged is answered there."""
+    connection = http.client.HTTPConnection(sandbox.endpoint.url.removeprefix("http://"))
+    with contextlib.closing(connection):
+        for path in (
+            "/_sandbox/other",
+            "/_sandbox/",
+            "/_sandbox/controls",
+            "/_sandbox/v1/submitjob",
+        ):
+            connection.request("POST", path)
+            answer = connection.getresponse()
+            assert (answer.status, "NotFound" in answer.read().decode()) == (404, True)
 
 
 def test_ensuring_twice_is_one_server(sandbox):

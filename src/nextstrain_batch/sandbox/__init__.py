@@ -27,7 +27,7 @@ imports nothing that only the ``sandbox`` extra installs. The server itself is
     joblog       what jobs print, as CloudWatch log events
     logs         log streams, and the calls that read and write them: a package of its own
     credentials  the job role's credentials, served to jobs
-    control      health, stopping, the clock
+    control      stopping, saving, the clock, faults, settings
     settings     delays, sizes, quotas;  adjust: changing them and images;  quota
     state        what survives a stop, and a kill;  frames, written_through: before it is promised
     s3_checks    what S3 refuses and moto takes;  checksums, lifecycle, leftovers, troubles

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from . import control as control_module
 from . import credentials as credentials_module
-from .iam.guard import CALL
+from .iam.guard import CALL, OPEN
 from .logs.calls import LogsError
 from .services import PUBLIC
 from .submission import ClientError
@@ -77,6 +77,8 @@ class Application:
                     start, 403, "AccessDenied", "No credentials for this task and token"
                 )
             return _json(start, 200, found)
+        if path.startswith(OPEN):
+            return _failure(start, 404, "NotFound", f"The sandbox has no {path}")
         signed = environ[CALL].signed
         service, region = signed.service, signed.region
         if service == "batch" and self._batch.answers(path):
@@ -99,11 +101,12 @@ class Application:
     def _controlled(
         self, path: str, environ: WSGIEnvironment, start: StartResponse
     ) -> Iterable[bytes]:
-        body = _body(environ)
         token = environ.get(control_module.TOKEN_HEADER, "")
-        method = environ["REQUEST_METHOD"]
-        request = json.loads(body) if body else {}
-        status, answer = self._control.answer(path, method, token, request)
+        if not self._control.allows(environ["REQUEST_METHOD"], token):
+            message = "This needs the token of the sandbox's server.json"
+            return _failure(start, 403, "AccessDenied", message)
+        body = _body(environ)
+        status, answer = self._control.answer(path, json.loads(body) if body else {})
         return _json(start, status, answer)
 
     def _log_call(

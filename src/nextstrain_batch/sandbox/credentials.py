@@ -55,7 +55,7 @@ class Credentials:
         task_id = path.removeprefix(PATH)
         with self._lock:
             token, role, region = self._tasks.get(task_id, ("", "", ""))
-        if not token or not hmac.compare_digest(token, authorization):
+        if not token or not hmac.compare_digest(token.encode(), authorization.encode()):
             return None
         assumed = self._services.backend("sts", "aws").assume_role(
             region_name=region,
