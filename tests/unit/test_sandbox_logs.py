@@ -1,6 +1,7 @@
 """The sandbox's log streams: order, pages, tokens, delays, quotas, and what a restart finds."""
 
 import json
+import resource
 
 import pytest
 
@@ -324,3 +325,28 @@ def test_names_that_aws_refuses_are_refused(logs, name):
     """A stream's name has neither colon nor asterisk and 512 characters at most."""
     with pytest.raises(LogsError, match="logStreamName"):
         logs("CreateLogStream", logStreamName=name)
+
+
+@pytest.fixture
+def full_disk():
+    """Return what lets files of this process grow no further than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(size):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    yield fill
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_events_that_do_not_fit_on_the_disk_cost_no_others(logs, full_disk):
+    """What follows them is read as it was written, also after a restart."""
+    logs.put("before")
+    full_disk(300)
+    with pytest.raises(OSError, match="too large"):
+        logs.put("lost " * 200)
+    full_disk(1_000_000)
+    logs.put("after", "and more")
+    assert texts(logs.get(startFromHead=True)) == ["before", "after", "and more"]
+    logs.restart()
+    assert texts(logs.get(startFromHead=True)) == ["before", "after", "and more"]

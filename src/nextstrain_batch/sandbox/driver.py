@@ -108,7 +108,7 @@ class Driver:
 
     def lose_host_of(self, task_id: str) -> None:
         """Take away the instance that a task runs on, with all of its tasks."""
-        with self._waking():
+        with self._waking(self._note):
             jobs = [job for job in self._machine.jobs.values() if job.task is not None]
             hosts = [job.instance for job in jobs if job.task and job.task.id == task_id]
             lost: list[str] = []
@@ -120,7 +120,7 @@ class Driver:
 
     def wake(self) -> None:
         """Look again: capacity, a queue or the clock has changed."""
-        with self._waking():
+        with self._waking(self._note):
             pass
 
     def now(self) -> float:
@@ -133,11 +133,23 @@ class Driver:
             return what(self._machine.jobs)
 
     @contextmanager
-    def _waking(self) -> Iterator[None]:
+    def _waking(self, note: Callable[[], None] | None = None) -> Iterator[None]:
+        """Change jobs under the lock, and have that written down, which fails by raising."""
         with self._condition:
             yield
             self._condition.notify_all()
-        self._changed()
+        (note or self._changed)()
+
+    def _note(self) -> None:
+        """Have changes written down that nobody was promised.
+
+        The disk may be full. Jobs start and end all the same; it is tried again with the next
+        change, and by whoever saves all of them.
+        """
+        try:
+            self._changed()
+        except Exception:
+            log.exception("How jobs have changed could not be written down")
 
     def _run(self) -> None:
         with self._condition:
@@ -154,14 +166,14 @@ class Driver:
         actions = self._machine.advance(self._clock())
         if actions:
             # Before a task starts: nobody shall start it again, should this process die now.
-            self._changed()
+            self._note()
         for action in actions:
             if isinstance(action, Start):
                 self._start_or_fail(action)
             else:
                 self._executor.signal(action.task_id, action.number)
         if actions:
-            self._changed()
+            self._note()
         return bool(actions)
 
     def _start_or_fail(self, action: Start) -> None:
@@ -178,9 +190,10 @@ class Driver:
         writer = LineWriter(put, self._clock)
 
         def done(end: Exit) -> None:
-            writer.close()
-            self._surroundings.over(task)
-            with self._waking():
+            # The last lines may be lost to a full disk; that the job is over may not.
+            _try(writer.close)
+            _try(lambda: self._surroundings.over(task))
+            with self._waking(self._note):
                 self._machine.exited(task.id, end, self._clock())
 
         launch = Launch(
@@ -196,3 +209,10 @@ class Driver:
         # `done` waits for the lock that is held here, so no job ends before it has begun.
         if self._executor.start(launch):
             self._machine.started(task.id, self._clock())
+
+
+def _try(what: Callable[[], None]) -> None:
+    try:
+        what()
+    except Exception:
+        log.exception("A task's end is incomplete")

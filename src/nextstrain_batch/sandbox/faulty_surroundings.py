@@ -55,9 +55,11 @@ class FaultySurroundings(Surroundings):
         """Take back what the task was given."""
         self._jobs.ended(task.id)
         log = self._logs.pop(task.id, None)
-        if log is not None:
-            log.close()
-        self._inner.over(task)
+        try:
+            if log is not None:
+                log.close()
+        finally:
+            self._inner.over(task)
 
 
 class Hosts:

@@ -81,15 +81,12 @@ class Stream:
             return max(self._ingested) if self._ingested else None
 
     def append(self, events: Iterable[tuple[int, str]], now: int) -> None:
-        """Add events that arrive *now*, whatever their order."""
+        """Add events that arrive *now*, whatever their order. Raises ``OSError``; then none is."""
         with self.lock:
-            pieces = []
-            for timestamp, message in events:
-                data = message.encode("utf-8", "replace")
-                pieces += [_RECORD.pack(timestamp, now, len(data)), data]
+            encoded = [(time, text.encode("utf-8", "replace")) for time, text in events]
+            self._write(b"".join(_RECORD.pack(t, now, len(data)) + data for t, data in encoded))
+            for timestamp, data in encoded:
                 self._index(timestamp, now, len(data))
-            with self._path.open("ab") as file:
-                file.write(b"".join(pieces))
 
     def between(self, start: int | None, end: int | None) -> tuple[int, int]:
         """Return the places of events from *start* until before *end*."""
@@ -151,6 +148,16 @@ class Stream:
     def remove(self) -> None:
         """Remove the file."""
         self._path.unlink(missing_ok=True)
+
+    def _write(self, data: bytes) -> None:
+        """Add to the file; whatever of it a full disk has taken is cut off again."""
+        try:
+            with self._path.open("ab") as file:
+                file.write(data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(self._path, self._end)
+            raise
 
     def _event(self, descriptor: int, place: int) -> Event:
         data = os.pread(descriptor, self._sizes[place], self._offsets[place])
