@@ -124,3 +124,10 @@ def test_a_job_ends_though_its_last_lines_are_lost(started, fails):
     launch.done(Exit(0))
     assert running.status(job) == "SUCCEEDED"
     assert running.around.ended == [launch.task_id]
+
+
+def test_what_falls_due_while_it_looks_is_not_slept_through(started):
+    """Time passes between looking at the jobs and asking how long to sleep."""
+    running = started(tick=0.01, timing=Timing(step=0.015))
+    running.driver.submit(SPECIFICATION)
+    assert running.begun.wait(SECONDS)

@@ -28,6 +28,8 @@ HOST_GONE = "Host EC2 (instance i-00000000000000000) terminated."
 
 _STOP_SECONDS = 5.0
 _IDLE_SECONDS = 60.0
+_LEAST_SECONDS = 0.01
+"""How long it sleeps at least, should something be due that cannot be done."""
 
 
 class Surroundings:
@@ -154,16 +156,19 @@ class Driver:
     def _run(self) -> None:
         with self._condition:
             while not self._stopping:
+                # One moment for both: what falls due between two would be slept through.
+                now = self._clock()
                 try:
-                    acted = self._step()
+                    acted = self._step(now)
                 except Exception:
                     log.exception("The job machine stumbled")
                     acted = False
                 if not acted:
-                    self._condition.wait(self._machine.next_due(self._clock()) or _IDLE_SECONDS)
+                    due = self._machine.next_due(now)
+                    self._condition.wait(_IDLE_SECONDS if due is None else max(due, _LEAST_SECONDS))
 
-    def _step(self) -> bool:
-        actions = self._machine.advance(self._clock())
+    def _step(self, now: float) -> bool:
+        actions = self._machine.advance(now)
         if actions:
             # Before a task starts: nobody shall start it again, should this process die now.
             self._note()
