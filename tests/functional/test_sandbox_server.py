@@ -17,8 +17,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from nextstrain_batch.errors import SandboxError
-from nextstrain_batch.sandbox import adjust, manager, member, remote
+from nextstrain_batch.errors import SandboxError, UserError
+from nextstrain_batch.sandbox import adjust, breaking, manager, member, remote
 from nextstrain_batch.sandbox.layout import Layout
 from sandbox_account import clients_of
 
@@ -533,6 +533,35 @@ def test_ensuring_twice_is_one_server(sandbox):
     """A running server is found again, with the same keys."""
     assert manager.ensure(sandbox.home) == sandbox.endpoint
     assert manager.running(sandbox.home) == sandbox.endpoint
+
+
+def of_another_moto(home):
+    """Let the account seem to be one that another version of moto has saved."""
+    file = Layout(home).account_file
+    file.write_text(json.dumps({**json.loads(file.read_text()), "moto": "0"}))
+
+
+def test_another_version_of_moto_makes_new_keys_as_often_as_it_likes(own_sandbox):
+    """The member has one key at any time, the last one."""
+    seen = {own_sandbox.endpoint.access_key}
+    for _ in range(3):
+        of_another_moto(own_sandbox.home)
+        own_sandbox.start()
+        seen.add(own_sandbox.endpoint.access_key)
+        (only,) = own_sandbox.administrator("iam").list_access_keys(UserName=member.USER)[
+            "AccessKeyMetadata"
+        ]
+        assert only["AccessKeyId"] == own_sandbox.endpoint.access_key
+        assert own_sandbox.client("s3").list_objects_v2(Bucket=manager.BUCKET)["KeyCount"] == 0
+    assert len(seen) == 4
+
+
+def test_what_hinders_setting_the_account_up_is_explained(own_sandbox):
+    """As for any account, and not by a traceback."""
+    breaking.Breaking(own_sandbox.home).add("expire", api="iam:CreateAccessKey")
+    of_another_moto(own_sandbox.home)
+    with pytest.raises(UserError, match="set up the sandbox's account"):
+        manager.ensure(own_sandbox.home)
 
 
 def test_commands_that_start_it_at_once_share_a_server(tmp_path):

@@ -52,25 +52,37 @@ def known(layout: Layout, server: Server) -> Endpoint | None:
 
 
 def set_up(layout: Layout, server: Server) -> Endpoint:
-    """Make the account as ``account`` states it, and a member of its group with keys."""
+    """Make the account as ``account`` states it, and a member of its group with keys.
+
+    What is there already stays, but for the member's keys. Raises ``UserError``.
+    """
     from nextstrain_batch.account import apply, options, place, resources
+    from nextstrain_batch.aws_errors import explaining
 
     chosen: dict[str, Any] = {"bucket": BUCKET, "region": REGION, "max_vcpus": MAX_VCPUS}
     if layout.setup_file.exists():
         chosen |= options.from_file(layout.setup_file)
     desired = resources.account(options.Options(**chosen))
     clients = Clients(as_administrator(layout, server))
-    apply.apply(desired, place.Place(clients, REGION))
-    iam: Any = clients("iam")
-    if USER not in [user["UserName"] for user in iam.list_users()["Users"]]:
-        iam.create_user(UserName=USER)
-    iam.add_user_to_group(GroupName=desired.group.name, UserName=USER)
-    key = iam.create_access_key(UserName=USER)["AccessKey"]
+    with explaining("set up the sandbox's account", REGION):
+        apply.apply(desired, place.Place(clients, REGION))
+        key = _new_member(clients("iam"), desired.group.name)
     # Saved first: the file promises an account.
     server.tell("save")
     keys = {"access_key": key["AccessKeyId"], "secret_key": key["SecretAccessKey"]}
     write_private(layout.account_file, {**keys, "moto": server.moto})
     return Endpoint(server.url, REGION, **keys)
+
+
+def _new_member(iam: Any, group: str) -> dict[str, str]:  # noqa: ANN401 - a client of botocore's
+    """Return the user's new key, which is its only one: nobody may have more than two."""
+    if USER not in [user["UserName"] for user in iam.list_users()["Users"]]:
+        iam.create_user(UserName=USER)
+    iam.add_user_to_group(GroupName=group, UserName=USER)
+    for each in iam.list_access_keys(UserName=USER)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=USER, AccessKeyId=each["AccessKeyId"])
+    key: dict[str, str] = iam.create_access_key(UserName=USER)["AccessKey"]
+    return key
 
 
 def as_administrator(layout: Layout, server: Server) -> Endpoint:
