@@ -21,11 +21,55 @@ def test_the_home_is_never_shown(tmp_path):
     assert found == [home / "bin"]
 
 
-def test_installations_inside_the_home_are_shown_whole(tmp_path):
-    """A program needs the libraries beside it."""
+@pytest.mark.parametrize(
+    ("entry", "mark"), [("bin", "conda-meta/"), ("bin", "pyvenv.cfg"), ("shims", "versions/")]
+)
+def test_environments_inside_the_home_are_shown_whole(tmp_path, entry, mark):
+    """Those of conda and venv, and what version managers have installed: programs, all of it."""
     home = tmp_path / "user"
-    (home / "conda" / "bin").mkdir(parents=True)
-    assert home / "conda" in visible(host(home, home / "conda" / "bin"))
+    (home / "tools" / entry).mkdir(parents=True)
+    if mark.endswith("/"):
+        (home / "tools" / mark).mkdir()
+    else:
+        (home / "tools" / mark).touch()
+    assert home / "tools" in visible(host(home, home / "tools" / entry))
+
+
+def test_the_running_python_is_shown_whole(tmp_path):
+    """Wherever it was installed."""
+    home = tmp_path / "user"
+    (home / "python" / "bin").mkdir(parents=True)
+    found = visible(host(home, home / "python" / "bin", prefixes=(home / "python",)))
+    assert found[0] == home / "python"
+
+
+def test_of_other_tools_in_the_home_no_settings_are_shown(tmp_path):
+    """``~/.cargo`` and ``~/.docker`` have credentials beside the programs."""
+    home = tmp_path / "user"
+    for name in ("bin", "lib", "libexec", "share", "registry"):
+        (home / ".cargo" / name).mkdir(parents=True)
+    (home / ".cargo" / "credentials.toml").touch()
+    found = visible(host(home, home / ".cargo" / "bin"))
+    assert found == [home / ".cargo" / name for name in ("bin", "lib", "libexec", "share")]
+
+
+def test_links_do_not_show_more_of_the_home(tmp_path):
+    """Neither one outside that leads into it, nor a home that is one itself."""
+    real, home, outside = tmp_path / "real", tmp_path / "user", tmp_path / "tools"
+    for name in (".cargo/bin", ".local/bin", ".local/share/keyrings", "bin", "share"):
+        (real / name).mkdir(parents=True)
+    home.symlink_to(real)
+    outside.symlink_to(real / ".cargo")
+    entries = [home / ".cargo" / "bin", outside / "bin", home / ".local" / "bin", home / "bin"]
+    found = {path.resolve() for path in visible(host(home, *entries))}
+    assert found == {real / ".cargo" / "bin", real / ".local" / "bin", real / "bin"}
+
+
+def test_installations_outside_the_home_are_shown_whole(tmp_path):
+    """A program needs the libraries beside it."""
+    (tmp_path / "tools" / "bin").mkdir(parents=True)
+    found = visible(host(tmp_path / "user", tmp_path / "tools" / "bin"))
+    assert found == [tmp_path / "tools", tmp_path / "tools" / "bin"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may enter any directory")

@@ -38,6 +38,8 @@ BUILD = Path("/nextstrain/build")
 
 _OF_TOOLS = ("bin", "lib", "share/uv", "share/pipx", "pipx", "share/pnpm")
 """What is bound of ``~/.local``: programs and their libraries, but no keyrings or mail."""
+_BESIDE = ("lib", "lib64", "libexec", "share")
+"""What is bound beside any other ``bin`` below the home: what programs need, but no settings."""
 
 
 @dataclass(frozen=True)
@@ -197,12 +199,12 @@ def visible(host: Host) -> list[Path]:
     Never the user's home or a directory above it, nor what would take the place of a directory
     that is the job's own.
     """
-    wanted: dict[Path, None] = {}
-    for entry in [*host.prefixes, *(_prefix(Path(entry)) for entry in host.path)]:
-        for path in _without_home(entry, host.home):
-            wanted.update({path: None, path.resolve(): None})
+    found = [path for prefix in host.prefixes for path in _without_home(prefix, host.home)]
     for entry in map(Path, host.path):
-        wanted[entry] = None
+        # As it is named, and where that leads to.
+        for named in (entry, entry.parent.resolve() / entry.name):
+            found += _of_entry(named, host.home)
+    wanted = dict.fromkeys(each for path in found for each in (path, path.resolve()))
     allowed = [
         path
         for path in wanted
@@ -217,15 +219,41 @@ def _is_open(path: Path) -> bool:
     return os.access(path, os.X_OK) and path.is_dir()
 
 
-def _prefix(entry: Path) -> Path:
-    """Return what an installation's ``bin`` belongs to: programs need the ``lib`` beside it."""
-    return entry.parent if entry.name in {"bin", "sbin", "shims", "condabin"} else entry
+def _of_entry(entry: Path, home: Path) -> list[Path]:
+    """Return what jobs see for an entry of PATH: what its programs need of their installation."""
+    if entry.name not in {"bin", "sbin", "shims", "condabin"}:
+        return [entry]
+    root = entry.parent
+    if root.resolve() == home.resolve():
+        return [entry]
+    if not _is_below(root, home) or _is_local(root, home) or _holds_programs_only(entry):
+        return [*_without_home(root, home), entry]
+    return [entry, *(root / name for name in _BESIDE)]
+
+
+def _holds_programs_only(entry: Path) -> bool:
+    """Tell whether *entry* is of an environment of conda or venv, or of a version manager.
+
+    The latter's programs in ``shims`` look for those of all versions, which lie beside it.
+    """
+    if entry.name == "shims":
+        return True
+    root = entry.parent
+    return _is_open(root) and any((root / mark).exists() for mark in ("conda-meta", "pyvenv.cfg"))
 
 
 def _without_home(path: Path, home: Path) -> list[Path]:
-    if path == home / ".local":
-        return [path / name for name in _OF_TOOLS]
-    return [path]
+    return [path / name for name in _OF_TOOLS] if _is_local(path, home) else [path]
+
+
+def _is_local(path: Path, home: Path) -> bool:
+    return path in {home / ".local", home.resolve() / ".local"}
+
+
+def _is_below(path: Path, home: Path) -> bool:
+    """Tell whether a directory is in the home, by one of its names."""
+    homes = (home, home.resolve())
+    return any(each.is_relative_to(h) for each in (path, path.resolve()) for h in homes)
 
 
 def _takes_place(path: Path) -> bool:
