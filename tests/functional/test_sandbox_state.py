@@ -95,6 +95,42 @@ def test_a_log_that_was_cut_short_is_read_up_to_there(home):
     assert client("s3").get_object(Bucket=endpoint.bucket, Key="whole")["Body"].read() == b"1"
 
 
+def test_a_state_that_cannot_be_read_is_kept_whole(home):
+    """With what was written down since, and with the contents that it names, until it is back."""
+    endpoint, client = start(home)
+    named = {"Bucket": endpoint.bucket}
+    contents = {"saved": os.urandom(100_000), "since": os.urandom(100_000)}
+    client("s3").put_object(**named, Key="saved", Body=contents["saved"])
+    manager.save(home)
+    client("s3").put_object(**named, Key="since", Body=contents["since"])
+    kill(home)
+    state = Layout(home).state
+    saved = (state / "s3.pickle").read_bytes()
+    (state / "s3.pickle").write_bytes(saved[:1000])
+    for _ in range(2):  # whether it has just been set aside, or before
+        assert clients_of(manager.administrator(home))("s3").list_buckets()["Buckets"] == []
+        manager.save(home)
+        manager.stop(home)
+    assert (state / "s3.unreadable").read_bytes() == saved[:1000]
+    assert len(list(state.glob("s3.unreadable.log.*"))) == 1
+    (state / "s3.pickle").write_bytes(saved)
+    for log in state.glob("s3.unreadable.log.*"):
+        log.rename(state / f"s3.log{log.suffix}")
+    _, client = start(home)
+    for key, content in contents.items():
+        assert client("s3").get_object(**named, Key=key)["Body"].read() == content
+
+
+def test_jobs_that_cannot_be_read_are_set_aside(home):
+    """The sandbox starts without them."""
+    start(home)
+    manager.stop(home)
+    state = Layout(home).state
+    (state / "jobs.pickle").write_bytes(b"no pickle")
+    start(home)
+    assert (state / "jobs.unreadable").read_bytes() == b"no pickle"
+
+
 def test_jobs_of_a_killed_server(home):
     """A job that ran fails for its host; one that is over stays as it is; ids stay known."""
     _, client = start(home)

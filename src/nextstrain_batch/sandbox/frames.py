@@ -48,6 +48,11 @@ class Frames:
             self._close()
             return self._files()
 
+    def set_aside(self) -> None:
+        """Keep the files so far under other names, as *name*.unreadable.log.<number>."""
+        for path in self.rotate():
+            path.replace(path.with_name(f"{self._name}.unreadable.log{path.suffix}"))
+
     def read(self) -> Iterator[bytes]:
         """Yield the frames of all files, oldest first; of each file those before any damage."""
         for path in self._files():

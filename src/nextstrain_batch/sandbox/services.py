@@ -166,28 +166,41 @@ class Services:
             (re.compile(path.format("")), handler) for path, handler in urls.url_paths.items()
         ]
         backends = getattr(models, f"{service}_backends")
-        self._restore(service, backends)
+        is_whole = self._restore(service, backends)
         if service == "s3":
-            if self._written.replay(backends[ACCOUNT]["aws"]):
+            if not is_whole:
+                self._frames.set_aside()
+            elif self._written.replay(backends[ACCOUNT]["aws"]):
                 self._dirty.add("s3")
-            self._bodies.sweep_unknown()
+            if not self._unreadable("s3").exists():
+                self._bodies.sweep_unknown()
         if service == "iam":
             corrections.add_managed_policies(backends[ACCOUNT]["aws"], models, ACCOUNT)
         return backends
 
-    def _restore(self, service: str, backends: Backend) -> None:
+    def _restore(self, service: str, backends: Backend) -> bool:
+        """Read what was saved, if anything was; tell whether that could be done.
+
+        What cannot be read is set aside, and with it, of S3, what was written down since: its
+        buckets are not there. As long as it lies there, so do the contents that it names.
+        """
         path = self._state / f"{service}.pickle"
         if not path.exists():
-            return
+            return True
         try:
             regions = self._unpickled(path.read_bytes())
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - whatever is in the file
             # Another version of moto, or a file cut short: an empty service is better than none.
-            log.exception("The saved state of %s cannot be read; it is set aside", service)
-            path.replace(path.with_suffix(".unreadable"))
-            return
+            # No traceback: whoever starts the server takes one for its end.
+            log.warning("The saved state of %s cannot be read, so set aside: %r", service, error)
+            path.replace(self._unreadable(service))
+            return False
         for region, backend in regions.items():
             dict.__setitem__(backends[ACCOUNT], region, backend)
+        return True
+
+    def _unreadable(self, service: str) -> Path:
+        return self._state / f"{service}.unreadable"
 
     def changed(self, service: str) -> None:
         """Note that a service has to be saved."""

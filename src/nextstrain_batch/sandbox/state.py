@@ -34,8 +34,8 @@ def load_jobs(directory: Path) -> dict[str, Job]:
     for frame in Frames(directory, JOBS).read():
         try:
             job: Job = pickle.loads(frame)  # noqa: S301  # our own file
-        except Exception:
-            log.exception("What became of a job cannot be read")
+        except Exception as error:  # noqa: BLE001 - whatever is in the file
+            log.warning("What became of a job cannot be read: %r", error)
         else:
             jobs[job.id] = job
     return jobs
@@ -47,8 +47,9 @@ def _saved_jobs(directory: Path) -> dict[str, Job]:
         jobs: dict[str, Job] = pickle.loads(path.read_bytes())  # noqa: S301  # our own file
     except FileNotFoundError:
         return {}
-    except Exception:
-        log.exception("The saved jobs cannot be read; they are set aside")
+    except Exception as error:  # noqa: BLE001 - whatever is in the file
+        # No traceback: whoever starts the server takes one for its end.
+        log.warning("The saved jobs cannot be read, so set aside: %r", error)
         path.replace(path.with_suffix(".unreadable"))
         return {}
     return jobs
