@@ -16,6 +16,7 @@ from nextstrain_batch.account.place import (
     is_ours,
 )
 from nextstrain_batch.account.resources import Bucket
+from nextstrain_batch.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,19 @@ class BucketKind(Kind[Bucket]):
             answer = s3.delete_objects(Bucket=wanted.name, Delete={"Objects": keys, "Quiet": True})
             if errors := answer.get("Errors"):
                 place.tell(f"{len(errors)} objects were not deleted: {errors[0].get('Message')}")
+                if len(errors) >= len(keys):  # the next listing would have the same ones again
+                    raise _undeletable(wanted.name, errors[0])
         s3.delete_bucket(Bucket=wanted.name)
+
+
+def _undeletable(bucket: str, error: dict[str, Any]) -> AwsError:
+    return AwsError(
+        f"The bucket {bucket} cannot be emptied: AWS does not delete {error.get('Key')}.\n\n"
+        "Likely causes: an object lock, or a policy against s3:DeleteObjectVersion. When that is"
+        " mended, run the same command again: it goes on where it stopped. Without --delete-data,"
+        " the bucket stays.\n\n"
+        f"AWS said: {error.get('Code')}: {error.get('Message')}"
+    )
 
 
 def is_private(s3: Client, name: str) -> bool:
