@@ -3,6 +3,7 @@
 import io
 import re
 import textwrap
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def test_what_is_there_is_used_and_changed_only_with_consent(setup, clients, the
     assert "retentionInDays" not in clients("logs").describe_log_groups()["logGroups"][0]
     _, out = setup("--bucket=our-jobs", "--yes")
     assert "~ log group /aws/batch/job  (not made by this command)" in out
+    assert "events expire: never → after 30 days; what is older is deleted" in out
     assert clients("logs").describe_log_groups()["logGroups"][0]["retentionInDays"] == 30
     rules = clients("s3").get_bucket_lifecycle_configuration(Bucket="our-jobs")["Rules"]
     assert [rule["ID"] for rule in rules] == [theirs["ID"], "expire-after-30-days"]
@@ -156,6 +158,21 @@ def test_a_bucket_with_files_stays_unless_told_otherwise(setup, clients):
     assert clients("s3").get_object(Bucket="our-jobs", Key="results")["ETag"]
     setup("--bucket=our-jobs", "--destroy", "--delete-data", "--yes")
     assert clients("s3").list_buckets()["Buckets"] == []
+
+
+def test_a_log_group_with_logs_stays_unless_told_otherwise(setup, clients):
+    """Every Batch job of the account logs there, so logs are removed by --delete-data alone."""
+    setup("--bucket=our-jobs", "--yes")
+    stream = {"logGroupName": "/aws/batch/job", "logStreamName": "theirs/default/1"}
+    clients("logs").create_log_stream(**stream)
+    event = {"timestamp": int(time.time() * 1000), "message": "ours"}
+    clients("logs").put_log_events(**stream, logEvents=[event])
+    _, out = setup("--bucket=our-jobs", "--destroy", "--yes")
+    assert "log group /aws/batch/job: stays (it holds " in out
+    assert "--delete-data removes it" in out
+    assert clients("logs").get_log_events(**stream)["events"]
+    setup("--bucket=our-jobs", "--destroy", "--delete-data", "--yes")
+    assert clients("logs").describe_log_groups()["logGroups"] == []
 
 
 def group_policies(clients):

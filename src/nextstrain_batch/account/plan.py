@@ -19,6 +19,7 @@ from .resources import (
     ComputeEnvironment,
     Group,
     LaunchTemplate,
+    LogGroup,
     Policy,
     Resource,
     Role,
@@ -95,8 +96,8 @@ def plan(account: Account, place: Place) -> Plan:
 def destruction(account: Account, place: Place, *, delete_data: bool = False) -> Plan:
     """Return what has to be removed, in order: what is there under the names, and ours.
 
-    A bucket with content is left unless *delete_data* says otherwise, and all of IAM while its
-    policy for the bucket is about another one.
+    A bucket or a log group with content is left unless *delete_data* says otherwise, and all of
+    IAM while its policy for the bucket is about another one.
     """
     others = [each for each in account.resources if not isinstance(each, _LOOKED_UP)]
     environments = (
@@ -153,7 +154,7 @@ def _removal(resource: Resource, place: Place, *, delete_data: bool) -> Step | N
         return Step(Action.LEAVE, resource, found, "it is AWS's own, and others may use it")
     if not found.ours:
         return Step(Action.LEAVE, resource, found, "it was not made by this command")
-    if isinstance(resource, Bucket) and found.holds and not delete_data:
+    if isinstance(resource, (Bucket, LogGroup)) and found.holds and not delete_data:
         reason = f"it holds {found.holds}; --delete-data removes it with them"
         return Step(Action.LEAVE, resource, found, reason)
     return Step(Action.REMOVE, resource, found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nextstrain_batch.account.place import TAGS, Found, Kind, differences, is_ours
+from nextstrain_batch.account.place import TAGS, Difference, Found, Kind, is_ours
 from nextstrain_batch.account.resources import LogGroup
 
 if TYPE_CHECKING:
-    from nextstrain_batch.account.place import Place
+    from nextstrain_batch.account.place import Client, Place
 
 RETENTION = "events expire"
 
@@ -32,11 +32,10 @@ class LogGroupKind(Kind[LogGroup]):
         kept = named[0].get("retentionInDays")
         arn = str(named[0]["arn"]).removesuffix(":*")
         tags = logs.list_tags_for_resource(resourceArn=arn).get("tags")
-        stored = int(named[0].get("storedBytes") or 0)
         return Found(
             is_ours(tags),
-            differences((RETENTION, _days(kept), _days(wanted.retention_days))),
-            holds=f"{stored:,} bytes of logs" if stored else "",
+            _retention(kept, wanted.retention_days),
+            holds=_content(logs, named[0]),
         )
 
     def make(self, wanted: LogGroup, place: Place) -> None:
@@ -56,6 +55,24 @@ class LogGroupKind(Kind[LogGroup]):
         place.client("logs").put_retention_policy(
             logGroupName=wanted.name, retentionInDays=wanted.retention_days
         )
+
+
+def _retention(kept: int | None, wanted: int) -> tuple[Difference, ...]:
+    if kept == wanted:
+        return ()
+    loses = kept is None or wanted < kept
+    ending = f"{_days(wanted)}; what is older is deleted" if loses else _days(wanted)
+    return (Difference(RETENTION, _days(kept), ending),)
+
+
+def _content(logs: Client, group: dict[str, Any]) -> str:
+    """Say what would be lost: AWS Batch sends the output of every job here, not only of ours."""
+    if stored := int(group.get("storedBytes") or 0):
+        return f"{stored:,} bytes of logs of whatever jobs log there"
+    # AWS counts the bytes hours later.
+    name = group["logGroupName"]
+    streams = logs.describe_log_streams(logGroupName=name, limit=1)["logStreams"]
+    return "logs of whatever jobs log there" if streams else ""
 
 
 def _days(days: int | None) -> str:
