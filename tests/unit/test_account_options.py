@@ -155,10 +155,11 @@ def test_user_data_is_a_mime_document():
 
     assert userdata.multipart(local_nvme=False, block_metadata=False) is None
     message = email.message_from_string(userdata.multipart(local_nvme=True, block_metadata=True))
-    (part,) = message.get_payload()
-    assert part.get_content_type() == "text/cloud-boothook"
-    assert "/var/lib/docker" in part.get_payload()
-    assert "169.254.169.254" in part.get_payload()
+    metadata, disks = message.get_payload()
+    for part in (metadata, disks):
+        assert part.get_content_type() == "text/cloud-boothook"
+    assert "/var/lib/docker" in disks.get_payload()
+    assert "169.254.169.254" in metadata.get_payload()
 
 
 def test_nothing_may_expire_that_is_relied_on():
