@@ -82,6 +82,16 @@ def test_a_new_network_is_in_it_with_all_its_parts():
     assert "Parameters" not in found
 
 
+def test_an_environment_names_its_launch_template_as_the_command_does():
+    """By its name, which tells the content; so that the command finds nothing to change."""
+    found = json.loads(template({"disk_gib": 500}))["Resources"]
+    (environment,) = (each for each in found.values() if each["Type"].endswith("Environment"))
+    named = environment["Properties"]["ComputeResources"]["LaunchTemplate"]
+    made = found["LaunchTemplate"]["Properties"]["LaunchTemplateName"]
+    assert named["LaunchTemplateName"] == made
+    assert "LaunchTemplateId" not in named
+
+
 def test_removing_the_stack_keeps_data():
     """The bucket and the logs outlive the stack."""
     found = json.loads(template({}))["Resources"]

@@ -248,7 +248,7 @@ def _environment(wanted: ComputeEnvironment, region: str) -> Iterator[Piece]:
     }
     if wanted.launch_template:
         resources["LaunchTemplate"] = {
-            "LaunchTemplateId": {"Ref": "LaunchTemplate"},
+            "LaunchTemplateName": wanted.launch_template,
             "Version": {"Fn::GetAtt": ["LaunchTemplate", "LatestVersionNumber"]},
         }
     properties = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nextstrain_batch.account.kinds.environments import template_name
 from nextstrain_batch.account.kinds.network import (
     NO_TEMPLATE,
     default_data,
@@ -51,9 +52,9 @@ def _wrong(environment: dict[str, Any], subject: Subject) -> Iterator[str]:
     if profile:
         yield from _of_profile(profile, subject)
     yield from _of_network(resources, subject)
-    name = (resources.get("launchTemplate") or {}).get("launchTemplateName")
+    name = template_name(resources, subject.place)
     if name:
-        yield from _of_template(str(name), subject)
+        yield from _of_template(name, subject)
 
 
 def _of_profile(profile: str, subject: Subject) -> Iterator[str]:

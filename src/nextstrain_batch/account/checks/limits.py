@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nextstrain_batch.account.kinds.environments import template_name
 from nextstrain_batch.account.kinds.network import default_data, disk_gib
 from nextstrain_batch.account.resources import GIB_BY_DEFAULT
 from nextstrain_batch.aws_errors import error_code
@@ -126,7 +127,7 @@ def _sizes(types: list[str], subject: Subject) -> list[tuple[int, int]]:
 
 
 def _disk(resources: dict[str, Any], subject: Subject) -> int:
-    template = (resources.get("launchTemplate") or {}).get("launchTemplateName")
+    template = template_name(resources, subject.place)
     if not template:
         return GIB_BY_DEFAULT
     return disk_gib(default_data(template, subject.place)) or GIB_BY_DEFAULT

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nextstrain_batch.account.place import TAGS, Difference, Found, Kind, differences, is_ours
+from nextstrain_batch.account.place import (
+    TAGS,
+    Difference,
+    Found,
+    Kind,
+    absent,
+    differences,
+    is_ours,
+)
 from nextstrain_batch.account.resources import ComputeEnvironment
 
 from . import network
@@ -48,7 +56,6 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
         if found is None or found.get("status") in {"DELETED", "DELETING"}:
             return None
         resources = found.get("computeResources") or {}
-        template = (resources.get("launchTemplate") or {}).get("launchTemplateName")
         types = sorted(resources.get("instanceTypes", ()))
         lacks = differences(
             (STATE, found.get("state", "ENABLED"), "ENABLED"),
@@ -57,7 +64,7 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
             (MIN_VCPUS, int(resources.get("minvCpus", 0)), wanted.min_vcpus),
             (MAX_VCPUS, int(resources.get("maxvCpus", 0)), wanted.max_vcpus),
             (TYPES, types, sorted(wanted.instance_types)),
-            (TEMPLATE, template, wanted.launch_template),
+            (TEMPLATE, template_name(resources, place), wanted.launch_template),
         )
         return Found(is_ours(found.get("tags")), lacks + _elsewhere(resources, wanted, place))
 
@@ -97,7 +104,7 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
             MIN_VCPUS: ("minvCpus", lambda: wanted.min_vcpus),
             MAX_VCPUS: ("maxvCpus", lambda: wanted.max_vcpus),
             TYPES: ("instanceTypes", lambda: list(wanted.instance_types)),
-            TEMPLATE: ("launchTemplate", lambda: _template(wanted.launch_template or "")),
+            TEMPLATE: ("launchTemplate", lambda: _template(wanted.launch_template)),
             SUBNETS: ("subnets", lambda: network.subnets(wanted.network, place)),
             GROUPS: ("securityGroupIds", lambda: network.security_groups(wanted.network, place)),
         }
@@ -163,5 +170,23 @@ def _elsewhere(
     )
 
 
-def _template(name: str) -> dict[str, str]:
-    return {"launchTemplateName": name, "version": "$Default"} if name else {}
+def template_name(resources: dict[str, Any], place: Place) -> str | None:
+    """Return the name of an environment's launch template, or None; its id if there is no such."""
+    template = resources.get("launchTemplate") or {}
+    name, number = template.get("launchTemplateName"), template.get("launchTemplateId")
+    if name or not number:
+        return str(name) if name else None
+    ec2 = place.client("ec2")
+    answer = absent(
+        ("InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateId.NotFoundException"),
+        lambda: ec2.describe_launch_templates(LaunchTemplateIds=[number]),
+    )
+    found = answer["LaunchTemplates"] if answer else []
+    return str(found[0]["LaunchTemplateName"]) if found else str(number)
+
+
+def _template(name: str | None) -> dict[str, str]:
+    # An empty name takes it away, by the documentation of ComputeResourceUpdate.
+    return (
+        {"launchTemplateName": name, "version": "$Default"} if name else {"launchTemplateName": ""}
+    )
