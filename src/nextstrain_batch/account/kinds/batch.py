@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.account.place import TAGS, Difference, Found, Kind, differences, is_ours
 from nextstrain_batch.account.resources import JobDefinition, JobQueue
 
-from .waiting import patiently, wait_until_gone, wait_until_valid
+from .environments import wait_until_ready
+from .waiting import is_going, lasting_status, patiently, wait_until_gone, wait_until_valid
 
 if TYPE_CHECKING:
     from nextstrain_batch.account.place import Place
@@ -25,19 +27,22 @@ class JobQueueKind(Kind[JobQueue]):
     def look(self, wanted: JobQueue, place: Place) -> Found | None:
         """Read it."""
         found = describe_queue(wanted.name, place)
-        if found is None or found.get("status") in {"DELETED", "DELETING"}:
+        if found is None or found.get("status") == "DELETED":
             return None
         order = sorted(found["computeEnvironmentOrder"], key=lambda each: int(each["order"]))
         names = [each["computeEnvironment"].rpartition("/")[2] for each in order]
         lacks = differences(
             (STATE, found["state"], "ENABLED"),
-            (STATUS, "INVALID" if found.get("status") == "INVALID" else "VALID", "VALID"),
+            (STATUS, lasting_status(found), "VALID"),
             (ORDER, names, list(wanted.environments)),
         )
-        return Found(is_ours(found.get("tags")), lacks, holds=_jobs(wanted.name, place))
+        going = found.get("status") == "DELETING"
+        jobs = "" if going else _jobs(wanted.name, place)
+        return Found(is_ours(found.get("tags")), lacks, holds=jobs, raw=found)
 
     def make(self, wanted: JobQueue, place: Place) -> None:
         """Make it, and wait until it is valid."""
+        self._wait_for_environments(wanted, place)
         place.client("batch").create_job_queue(
             jobQueueName=wanted.name,
             state="ENABLED",
@@ -48,23 +53,43 @@ class JobQueueKind(Kind[JobQueue]):
         self._wait(wanted, place)
 
     def mend(self, wanted: JobQueue, place: Place, found: Found) -> None:
-        """Enable it, with the environments in order."""
+        """Enable it, with the environments in order; make anew one that is being removed."""
+        if is_going(found):
+            self._wait_until_gone(wanted, place)
+            self.make(wanted, place)
+            return
+        self._wait_for_environments(wanted, place)
+        self._wait(wanted, place, may_be_invalid=True)
         order = {"computeEnvironmentOrder": _order(wanted, place)} if found.lacks(ORDER) else {}
         place.client("batch").update_job_queue(jobQueue=wanted.name, state="ENABLED", **order)
         self._wait(wanted, place)
 
-    def remove(self, wanted: JobQueue, place: Place, found: Found) -> None:  # noqa: ARG002
+    def remove(self, wanted: JobQueue, place: Place, found: Found) -> None:
         """Disable it, remove it, and wait until it is gone; AWS ends its jobs."""
         batch, name = place.client("batch"), wanted.name
-        batch.update_job_queue(jobQueue=name, state="DISABLED")
-        self._wait(wanted, place, may_be_invalid=True)
-        batch.delete_job_queue(jobQueue=name)
-        wait_until_gone(lambda: describe_queue(name, place), wanted, place)
+        if not is_going(found):
+            self._wait(wanted, place, may_be_invalid=True)
+            batch.update_job_queue(jobQueue=name, state="DISABLED")
+            self._wait(wanted, place, may_be_invalid=True)
+            batch.delete_job_queue(jobQueue=name)
+        self._wait_until_gone(wanted, place)
+
+    @staticmethod
+    def _wait_for_environments(wanted: JobQueue, place: Place) -> None:
+        # AWS refuses a queue on one that is not valid, as after an interruption while it was made.
+        for name in wanted.environments:
+            wait_until_ready(name, place)
 
     @staticmethod
     def _wait(wanted: JobQueue, place: Place, *, may_be_invalid: bool = False) -> None:
-        described = lambda: describe_queue(wanted.name, place)  # noqa: E731
-        wait_until_valid(described, wanted, place, may_be_invalid=may_be_invalid)
+        described = partial(describe_queue, wanted.name, place)
+        title = f"{wanted.noun} {wanted.name}"
+        wait_until_valid(described, title, place, may_be_invalid=may_be_invalid)
+
+    @staticmethod
+    def _wait_until_gone(wanted: JobQueue, place: Place) -> None:
+        described = partial(describe_queue, wanted.name, place)
+        wait_until_gone(described, f"{wanted.noun} {wanted.name}", place)
 
 
 class JobDefinitionKind(Kind[JobDefinition]):

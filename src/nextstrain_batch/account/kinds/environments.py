@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.account.place import (
@@ -16,7 +17,7 @@ from nextstrain_batch.account.place import (
 from nextstrain_batch.account.resources import ComputeEnvironment
 
 from . import network
-from .waiting import patiently, wait_until_gone, wait_until_valid
+from .waiting import is_going, lasting_status, patiently, wait_until_gone, wait_until_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,20 +54,21 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
     def look(self, wanted: ComputeEnvironment, place: Place) -> Found | None:
         """Read it."""
         found = describe_environment(wanted.name, place)
-        if found is None or found.get("status") in {"DELETED", "DELETING"}:
+        if found is None or found.get("status") == "DELETED":
             return None
         resources = found.get("computeResources") or {}
         types = sorted(resources.get("instanceTypes", ()))
         lacks = differences(
             (STATE, found.get("state", "ENABLED"), "ENABLED"),
-            (STATUS, "INVALID" if found.get("status") == "INVALID" else "VALID", "VALID"),
+            (STATUS, lasting_status(found), "VALID"),
             (KIND, resources.get("type"), wanted.kind),
             (MIN_VCPUS, int(resources.get("minvCpus", 0)), wanted.min_vcpus),
             (MAX_VCPUS, int(resources.get("maxvCpus", 0)), wanted.max_vcpus),
             (TYPES, types, sorted(wanted.instance_types)),
             (TEMPLATE, template_name(resources, place), wanted.launch_template),
         )
-        return Found(is_ours(found.get("tags")), lacks + _elsewhere(resources, wanted, place))
+        lacks += _elsewhere(resources, wanted, place)
+        return Found(is_ours(found.get("tags")), lacks, raw=found)
 
     def make(self, wanted: ComputeEnvironment, place: Place) -> None:
         """Make it, and wait until it is valid."""
@@ -95,10 +97,14 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
             ),
             place,
         )
-        self._wait(wanted, place)
+        wait_until_ready(wanted.name, place)
 
     def mend(self, wanted: ComputeEnvironment, place: Place, found: Found) -> None:
-        """Change what differs, and wait until it is valid."""
+        """Change what differs, and wait until it is valid; make anew one that is being removed."""
+        if is_going(found):
+            self._wait_until_gone(wanted, place)
+            self.make(wanted, place)
+            return
         values: dict[str, tuple[str, Callable[[], object]]] = {
             KIND: ("type", lambda: wanted.kind),
             MIN_VCPUS: ("minvCpus", lambda: wanted.min_vcpus),
@@ -115,33 +121,40 @@ class ComputeEnvironmentKind(Kind[ComputeEnvironment]):
         if changes:
             parameters["computeResources"] = changes
         # One that is invalid is mended by the change, which AWS takes only while none goes on.
-        self._wait(wanted, place, may_be_invalid=True)
+        wait_until_ready(wanted.name, place, may_be_invalid=True)
         place.client("batch").update_compute_environment(
             computeEnvironment=wanted.name, **parameters
         )
-        self._wait(wanted, place)
+        wait_until_ready(wanted.name, place)
 
-    def remove(self, wanted: ComputeEnvironment, place: Place, found: Found) -> None:  # noqa: ARG002
+    def remove(self, wanted: ComputeEnvironment, place: Place, found: Found) -> None:
         """Disable it, remove it, and wait until it is gone."""
         batch, name = place.client("batch"), wanted.name
-        self._wait(wanted, place, may_be_invalid=True)
-        batch.update_compute_environment(computeEnvironment=name, state="DISABLED")
-        self._wait(wanted, place, may_be_invalid=True)
-        batch.delete_compute_environment(computeEnvironment=name)
-        wait_until_gone(lambda: describe_environment(name, place), wanted, place)
+        if not is_going(found):
+            wait_until_ready(name, place, may_be_invalid=True)
+            batch.update_compute_environment(computeEnvironment=name, state="DISABLED")
+            wait_until_ready(name, place, may_be_invalid=True)
+            batch.delete_compute_environment(computeEnvironment=name)
+        self._wait_until_gone(wanted, place)
 
     @staticmethod
-    def _wait(wanted: ComputeEnvironment, place: Place, *, may_be_invalid: bool = False) -> None:
-        batch = place.client("batch")
-        wait_until_valid(
-            lambda: describe_environment(wanted.name, place),
-            wanted,
-            place,
-            may_be_invalid=may_be_invalid,
-            look_again=lambda: batch.update_compute_environment(
-                computeEnvironment=wanted.name, state="ENABLED"
-            ),
-        )
+    def _wait_until_gone(wanted: ComputeEnvironment, place: Place) -> None:
+        described = partial(describe_environment, wanted.name, place)
+        wait_until_gone(described, f"{wanted.noun} {wanted.name}", place)
+
+
+def wait_until_ready(name: str, place: Place, *, may_be_invalid: bool = False) -> None:
+    """Wait until an environment is valid; ``AwsError`` when it does not become so."""
+    batch = place.client("batch")
+    wait_until_valid(
+        lambda: describe_environment(name, place),
+        f"{ComputeEnvironment.noun} {name}",
+        place,
+        may_be_invalid=may_be_invalid,
+        look_again=lambda: batch.update_compute_environment(
+            computeEnvironment=name, state="ENABLED"
+        ),
+    )
 
 
 def describe_environment(name: str, place: Place) -> dict[str, Any] | None:

@@ -11,8 +11,7 @@ from nextstrain_batch.errors import AwsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nextstrain_batch.account.place import Place
-    from nextstrain_batch.account.resources import ComputeEnvironment, JobQueue
+    from nextstrain_batch.account.place import Found, Place
 
 T = TypeVar("T")
 
@@ -91,15 +90,30 @@ def _again(
             return
 
 
+def lasting_status(found: dict[str, Any]) -> str:
+    """Return the status that AWS Batch's description of something will come to by itself.
+
+    What is being made or changed becomes valid, as far as can be told before. What is being removed
+    does not count as gone: its name cannot be given anew, and what it uses cannot be removed.
+    """
+    status = str(found.get("status"))
+    return status if status in {"INVALID", "DELETING"} else "VALID"
+
+
+def is_going(found: Found) -> bool:
+    """Tell whether something of AWS Batch's is being removed already."""
+    return (found.raw or {}).get("status") == "DELETING"
+
+
 def wait_until_valid(
     describe: Callable[[], dict[str, Any] | None],
-    wanted: ComputeEnvironment | JobQueue,
+    title: str,
     place: Place,
     *,
     may_be_invalid: bool = False,
     look_again: Callable[[], object] | None = None,
 ) -> None:
-    """Wait for the end of a change; ``AwsError`` when it ends badly, or not at all.
+    """Wait for the end of a change to what *title* names; ``AwsError`` when it ends badly, or not.
 
     While it ends badly because a role is not known yet, *look_again* makes AWS Batch try again.
     """
@@ -116,21 +130,21 @@ def wait_until_valid(
                 place.sleep(pause)
                 look_again()
                 continue
-        if status == "INVALID" or waited >= VALID_SECONDS:
+        if status in {"INVALID", "DELETING"} or waited >= VALID_SECONDS:
             raise AwsError(
-                f"The {wanted.noun} {wanted.name} does not become valid: {status},"
+                f"The {title} does not become valid: {status},"
                 f" {reason or 'without a reason'}.\n\n"
                 "When that is mended, run the same command again: it goes on where it stopped."
             )
         if not waited:
-            place.tell(f"waiting for AWS Batch to get the {wanted.noun} ready")
+            place.tell(f"waiting for AWS Batch to get the {title} ready")
         place.sleep(POLL_SECONDS)
         waited += POLL_SECONDS
 
 
 def wait_until_gone(
     describe: Callable[[], dict[str, Any] | None],
-    wanted: ComputeEnvironment | JobQueue,
+    title: str,
     place: Place,
 ) -> None:
     """Wait until something is removed, which takes AWS Batch a while; ``AwsError`` if it stays."""
@@ -138,11 +152,11 @@ def wait_until_gone(
     while (found := describe()) is not None and found.get("status") != "DELETED":
         if waited >= VALID_SECONDS:
             raise AwsError(
-                f"The {wanted.noun} {wanted.name} is still there after {waited:.0f} s:"
+                f"The {title} is still there after {waited:.0f} s:"
                 f" {found.get('status')}, {found.get('statusReason') or 'without a reason'}.\n\n"
                 "Wait until its jobs are over, then run the same command again."
             )
         if not waited:
-            place.tell(f"waiting for AWS Batch to remove the {wanted.noun}")
+            place.tell(f"waiting for AWS Batch to remove the {title}")
         place.sleep(POLL_SECONDS)
         waited += POLL_SECONDS
