@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.account.kinds import bucket as kind
+from nextstrain_batch.account.kinds import bucket_policy
 from nextstrain_batch.account.kinds.batch import active_definitions
 from nextstrain_batch.store import keys
 from nextstrain_batch.store.pins import EXPIRY as RELIED_ON
@@ -58,10 +59,10 @@ def encrypted(subject: Subject) -> Iterator[Finding]:
 def tls_only(subject: Subject) -> Iterator[Finding]:
     """See that a policy of the bucket's own denies anything else."""
     if subject.bucket:
-        document = kind.policy_of(subject.place.client("s3"), subject.bucket.bucket)
+        document = bucket_policy.read(subject.place.client("s3"), subject.bucket.bucket)
         yield (
             ok(TLS, "its policy denies anything else")
-            if kind.denies_plain(document)
+            if bucket_policy.denies_plain(document, subject.bucket.bucket)
             else failed(TLS, "its policy allows more", f"{subject.mend} sets it.")
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from nextstrain_batch.account import policies
 from nextstrain_batch.account.place import (
     TAG_LIST,
     Difference,
@@ -17,6 +16,8 @@ from nextstrain_batch.account.place import (
 )
 from nextstrain_batch.account.resources import Bucket
 from nextstrain_batch.errors import AwsError
+
+from . import bucket_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ class BucketKind(Kind[Bucket]):
             return None
         rules = lifecycle_rules(s3, wanted.name)
         tags = absent(("NoSuchTagSet",), lambda: s3.get_bucket_tagging(**name)) or {}
-        tls = denies_plain(policy_of(s3, wanted.name))
+        tls = bucket_policy.denies_plain(bucket_policy.read(s3, wanted.name), wanted.name)
         return Found(
             is_ours(tags.get("TagSet")),
             (
@@ -90,9 +91,7 @@ class BucketKind(Kind[Bucket]):
         if ENCRYPTION in parts:
             s3.put_bucket_encryption(**name, ServerSideEncryptionConfiguration=ENCRYPTED)
         if TLS in parts:
-            document = policy_of(s3, wanted.name)
-            statement = policies.tls_only(wanted.name, policies.partition_of(wanted.region))
-            document["Statement"] = [*document.get("Statement", []), statement]
+            document = bucket_policy.with_tls_only(bucket_policy.read(s3, wanted.name), wanted)
             s3.put_bucket_policy(**name, Policy=json.dumps(document))
         if EXPIRY in parts or UPLOADS in parts:
             rules = list(merged_rules(lifecycle_rules(s3, wanted.name), wanted))
@@ -133,23 +132,6 @@ def is_encrypted(s3: Client, name: str) -> bool:
     code = ("ServerSideEncryptionConfigurationNotFoundError",)
     found = absent(code, lambda: s3.get_bucket_encryption(Bucket=name))
     return bool(found and found["ServerSideEncryptionConfiguration"]["Rules"])
-
-
-def policy_of(s3: Client, name: str) -> dict[str, Any]:
-    """Return the bucket's policy; an empty one where there is none."""
-    found = absent(("NoSuchBucketPolicy",), lambda: s3.get_bucket_policy(Bucket=name))
-    document: dict[str, Any] = json.loads(found["Policy"]) if found else {"Version": "2012-10-17"}
-    return document
-
-
-def denies_plain(document: dict[str, Any]) -> bool:
-    """Tell whether a policy denies requests without TLS."""
-    return any(
-        statement.get("Effect") == "Deny"
-        and str(statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")).lower()
-        == "false"
-        for statement in document.get("Statement", [])
-    )
 
 
 def lifecycle_rules(s3: Client, name: str) -> list[dict[str, Any]]:
