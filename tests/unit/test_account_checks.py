@@ -141,7 +141,7 @@ def test_an_expiry_that_builds_can_rely_on(bucket, rules):
     [
         ("s3://our-jobs", [rule(7, uploads=True, Filter={"Prefix": ""})], 7, True),
         ("s3://our-jobs", [rule(LEAST - 1, uploads=True)], LEAST - 1, True),
-        ("s3://our-jobs", limited({"Date": "2026-01-01"}, Prefix=""), 0, True),
+        ("s3://our-jobs", limited({"Date": "2026-01-01"}, Prefix=""), 0, False),
         ("s3://our-jobs", limited(7, Prefix="packs/"), 7, False),
         ("s3://our-jobs", limited(7, Prefix="packs/ab"), 7, False),
         ("s3://our-jobs", limited(7, Prefix="r"), 7, False),
@@ -154,7 +154,7 @@ def test_an_expiry_that_builds_can_rely_on(bucket, rules):
 def test_an_expiry_that_is_too_early(bucket, rules, days, mends):
     """A rule that removes what a waiting job needs is a failure, with its name and a way out.
 
-    Setup changes none that is about some objects only.
+    Setup changes none that is about some objects only, or that names a date.
     """
     found = expiry(bucket, rules)
     assert found.verdict is Verdict.FAILED

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import policies, template_vpc
 from .kinds import batch
-from .kinds.bucket import ENCRYPTED, PRIVATE, our_rule
+from .kinds.bucket import ENCRYPTED, PRIVATE
+from .kinds.lifecycle import our_rule
 from .kinds.network import launch_data
 from .place import OUR_PATH, TAG_LIST, TAGS
 from .resources import (

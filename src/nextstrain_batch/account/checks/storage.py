@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.account.kinds import bucket as kind
-from nextstrain_batch.account.kinds import bucket_policy
+from nextstrain_batch.account.kinds import bucket_policy, lifecycle
 from nextstrain_batch.account.kinds.batch import active_definitions
 from nextstrain_batch.store import keys
 from nextstrain_batch.store.pins import EXPIRY as RELIED_ON
@@ -74,7 +74,7 @@ def expiring(subject: Subject) -> Iterator[Finding]:
     """
     if subject.bucket is None:
         return
-    rules = kind.lifecycle_rules(subject.place.client("s3"), subject.bucket.bucket)
+    rules = lifecycle.rules_of(subject.place.client("s3"), subject.bucket.bucket)
     rules = [rule for rule in rules if rule.get("Status") == "Enabled"]
     below = f"{subject.bucket.prefix}/".lstrip("/")
     for rule in rules:
@@ -97,7 +97,7 @@ def _too_early(rule: dict[str, Any], days: int, subject: Subject) -> Finding:
         f"the lifecycle rule {name} removes some after {days} days; builds rely on {wanted}, so"
         " files of a job that waits may vanish"
     )
-    if _applies_to_all(rule, ""):
+    if _applies_to_all(rule, "") and "Days" in rule["Expiration"]:  # setup leaves dates alone
         return failed(EXPIRY, detail, f"{subject.mend} --expire-days={wanted} changes it.")
     remedy = (
         f"Let it remove them after {wanted} days or more (in S3's console: Management, Lifecycle"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.account.place import (
     TAG_LIST,
-    Difference,
     Found,
     Kind,
     absent,
@@ -17,7 +16,8 @@ from nextstrain_batch.account.place import (
 from nextstrain_batch.account.resources import Bucket
 from nextstrain_batch.errors import AwsError
 
-from . import bucket_policy
+from . import bucket_policy, lifecycle
+from .lifecycle import EXPIRY, UPLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,6 @@ PRIVATE = {
 ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
 
 PUBLIC, ENCRYPTION, TLS = "public access", "encryption", "requests without TLS"
-EXPIRY, UPLOADS = "expiry of objects", "expiry of incomplete uploads"
 
 
 class BucketKind(Kind[Bucket]):
@@ -53,7 +52,6 @@ class BucketKind(Kind[Bucket]):
         s3, name = place.client("s3"), {"Bucket": wanted.name}
         if absent(("404", "NoSuchBucket"), lambda: s3.head_bucket(**name)) is None:
             return None
-        rules = lifecycle_rules(s3, wanted.name)
         tags = absent(("NoSuchTagSet",), lambda: s3.get_bucket_tagging(**name)) or {}
         tls = bucket_policy.denies_plain(bucket_policy.read(s3, wanted.name), wanted.name)
         return Found(
@@ -62,7 +60,7 @@ class BucketKind(Kind[Bucket]):
                 *differences((PUBLIC, _words(is_private(s3, wanted.name)), "blocked")),
                 *differences((ENCRYPTION, is_encrypted(s3, wanted.name), True)),
                 *differences((TLS, "denied" if tls else "allowed", "denied")),
-                *_expiry(rules, wanted),
+                *lifecycle.lacks(lifecycle.rules_of(s3, wanted.name), wanted),
             ),
             holds=_content(s3, wanted.name),
         )
@@ -94,7 +92,7 @@ class BucketKind(Kind[Bucket]):
             document = bucket_policy.with_tls_only(bucket_policy.read(s3, wanted.name), wanted)
             s3.put_bucket_policy(**name, Policy=json.dumps(document))
         if EXPIRY in parts or UPLOADS in parts:
-            rules = list(merged_rules(lifecycle_rules(s3, wanted.name), wanted))
+            rules = lifecycle.merged(lifecycle.rules_of(s3, wanted.name), wanted)
             s3.put_bucket_lifecycle_configuration(**name, LifecycleConfiguration={"Rules": rules})
 
     def remove(self, wanted: Bucket, place: Place, found: Found) -> None:  # noqa: ARG002
@@ -132,74 +130,6 @@ def is_encrypted(s3: Client, name: str) -> bool:
     code = ("ServerSideEncryptionConfigurationNotFoundError",)
     found = absent(code, lambda: s3.get_bucket_encryption(Bucket=name))
     return bool(found and found["ServerSideEncryptionConfiguration"]["Rules"])
-
-
-def lifecycle_rules(s3: Client, name: str) -> list[dict[str, Any]]:
-    """Return the bucket's lifecycle rules."""
-    found = absent(
-        ("NoSuchLifecycleConfiguration",),
-        lambda: s3.get_bucket_lifecycle_configuration(Bucket=name),
-    )
-    return list(found["Rules"]) if found else []
-
-
-def expiry_days(rules: list[dict[str, Any]]) -> int | None:
-    """Return after how many days every object expires, or None."""
-    days = [rule["Expiration"]["Days"] for rule in rules if _for_all(rule, "Expiration", "Days")]
-    return min(days, default=None)
-
-
-def upload_days(rules: list[dict[str, Any]]) -> int | None:
-    """Return after how many days every incomplete upload is removed, or None."""
-    part, key = "AbortIncompleteMultipartUpload", "DaysAfterInitiation"
-    return min((rule[part][key] for rule in rules if _for_all(rule, part, key)), default=None)
-
-
-def merged_rules(rules: list[dict[str, Any]], wanted: Bucket) -> Iterator[dict[str, Any]]:
-    """Yield rules as desired, and those that are about something else."""
-    for rule in rules:
-        others = {
-            key: value
-            for key, value in rule.items()
-            if not _for_all(rule, key) or key in {"ID", "Filter", "Prefix", "Status"}
-        }
-        if set(others) - {"ID", "Filter", "Prefix", "Status"}:
-            yield others
-    yield our_rule(wanted)
-
-
-def our_rule(wanted: Bucket) -> dict[str, Any]:
-    """Return the lifecycle rule that the bucket needs."""
-    return {
-        "ID": f"expire-after-{wanted.expire_days}-days",
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "Expiration": {"Days": wanted.expire_days},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": wanted.abort_uploads_days},
-    }
-
-
-def _for_all(rule: dict[str, Any], part: str, key: str | None = None) -> bool:
-    """Tell whether an enabled rule does *part* (by *key*) to every object."""
-    filtered = rule.get("Filter", {})
-    narrow = {name for name, value in filtered.items() if value not in ("", None)}
-    if rule.get("Status") != "Enabled" or narrow or rule.get("Prefix"):
-        return False
-    if part not in {"Expiration", "AbortIncompleteMultipartUpload"}:
-        return False
-    return part in rule and (key is None or key in rule[part])
-
-
-def _expiry(rules: list[dict[str, Any]], wanted: Bucket) -> tuple[Difference, ...]:
-    objects, uploads = expiry_days(rules), upload_days(rules)
-    found = differences((EXPIRY, _days(objects), _days(wanted.expire_days)))
-    if uploads is None:  # any number will do
-        found += differences((UPLOADS, _days(None), _days(wanted.abort_uploads_days)))
-    return found
-
-
-def _days(days: int | None) -> str:
-    return "never" if days is None else f"after {days} days"
 
 
 def _words(private: bool) -> str:
