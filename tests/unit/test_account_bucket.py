@@ -5,11 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from fakes_aws import client_error
 from nextstrain_batch.account import policies
 from nextstrain_batch.account.checks import Verdict
 from nextstrain_batch.account.checks.storage import tls_only
 from nextstrain_batch.account.kinds.bucket import TLS, BucketKind
 from nextstrain_batch.account.place import Difference, Found, Place
+from nextstrain_batch.account.plan import look
 from nextstrain_batch.account.resources import Bucket
 from nextstrain_batch.config import BucketUrl
 from nextstrain_batch.errors import AwsError
@@ -144,3 +146,32 @@ def test_a_policy_that_denies_less_is_completed(statements):
     assert s3.document["Statement"][:-1] == before
     ids = [each["Sid"] for each in s3.document["Statement"] if "Sid" in each]
     assert len(ids) == len(set(ids))
+
+
+class Theirs:
+    """A bucket that AWS answers about with *code* alone."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def head_bucket(self, **_):
+        raise client_error(self.code, "Forbidden", "HeadBucket", status=int(self.code))
+
+    def get_caller_identity(self):
+        return {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/ada"}
+
+
+def test_a_name_that_somebody_else_has_leads_to_another_name():
+    """AWS answers alike where the credentials may not look; no policy of ours would help."""
+    with pytest.raises(AwsError) as caught:
+        look(BUCKET, Place(lambda _: Theirs("403"), "us-east-1"))
+    for words in ("belongs to another account", "--bucket", "arn:aws:iam::123456789012:user/ada"):
+        assert words in str(caught.value)
+    assert "NextstrainJobsAccessToBucket" not in str(caught.value)
+
+
+def test_a_name_that_nobody_has_is_to_be_made():
+    """Only "not found" is nothing; what AWS cannot answer is not taken for it."""
+    assert look(BUCKET, Place(lambda _: Theirs("404"), "us-east-1")) is None
+    with pytest.raises(AwsError, match="busy"):
+        look(BUCKET, Place(lambda _: Theirs("503"), "us-east-1"))

@@ -14,6 +14,7 @@ from nextstrain_batch.account.place import (
     is_ours,
 )
 from nextstrain_batch.account.resources import Bucket
+from nextstrain_batch.aws_errors import error_code, error_text
 from nextstrain_batch.errors import AwsError
 
 from . import bucket_policy, lifecycle
@@ -50,7 +51,7 @@ class BucketKind(Kind[Bucket]):
     def look(self, wanted: Bucket, place: Place) -> Found | None:
         """Read its settings."""
         s3, name = place.client("s3"), {"Bucket": wanted.name}
-        if absent(("404", "NoSuchBucket"), lambda: s3.head_bucket(**name)) is None:
+        if not _exists(wanted.name, place):
             return None
         tags = absent(("NoSuchTagSet",), lambda: s3.get_bucket_tagging(**name)) or {}
         tls = bucket_policy.denies_plain(bucket_policy.read(s3, wanted.name), wanted.name)
@@ -106,6 +107,26 @@ class BucketKind(Kind[Bucket]):
                 if len(errors) >= len(keys):  # the next listing would have the same ones again
                     raise _undeletable(wanted.name, errors[0])
         s3.delete_bucket(Bucket=wanted.name)
+
+
+def _exists(name: str, place: Place) -> bool:
+    """Tell whether there is such a bucket; ``AwsError`` where AWS does not let us look at it."""
+    from botocore.exceptions import ClientError
+
+    s3 = place.client("s3")
+    try:
+        return absent(("404", "NoSuchBucket"), lambda: s3.head_bucket(Bucket=name)) is not None
+    except ClientError as error:
+        if error_code(error) not in {"403", "AccessDenied"}:
+            raise
+        raise AwsError(
+            f"There is a bucket {name}, and AWS does not let you look at it.\n\n"
+            "Most likely it belongs to another account, as names of buckets are unique in the"
+            " world: choose another one with --bucket. If it is this account's, "
+            f"{place.caller} may not look at it: use an administrator's credentials, or see"
+            " whether the bucket's own policy denies s3:ListBucket.\n\n"
+            f"AWS said: {error_text(error)}"
+        ) from error
 
 
 def _undeletable(bucket: str, error: dict[str, Any]) -> AwsError:
