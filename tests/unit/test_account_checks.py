@@ -1,5 +1,6 @@
 """What check-setup says where AWS does not let it see, or does not answer."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,10 +8,10 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 
 from fakes_aws import client_error
 from nextstrain_batch.account.checks import Subject, Verdict, check
-from nextstrain_batch.account.checks.access import Attempt, Permissions, tried
-from nextstrain_batch.account.checks.computing import allowed
+from nextstrain_batch.account.checks.access import Attempt, Permissions, documented, tried
+from nextstrain_batch.account.checks.computing import allowed, role
 from nextstrain_batch.account.checks.network import reach
-from nextstrain_batch.account.checks.storage import expiring
+from nextstrain_batch.account.checks.storage import LOG_GROUP, expiring, logs
 from nextstrain_batch.account.place import Place
 from nextstrain_batch.config import BucketUrl
 from nextstrain_batch.store.pins import EXPIRY
@@ -246,9 +247,9 @@ def test_a_harmless_try_tells_allowed_from_denied(error, answer):
     assert tried(Attempt("batch:CancelJob", call)) is answer
 
 
-@pytest.mark.parametrize(("decision", "answer"), [("allowed", True), ("implicitDeny", False)])
+@pytest.mark.parametrize(("decision", "answer"), [("allowed", True), ("explicitDeny", False)])
 def test_a_simulation_is_believed(decision, answer):
-    """Where IAM simulates, nothing is tried."""
+    """Where IAM says yes, or that a policy denies it, nothing is tried."""
     asked = []
 
     def simulate(**parameters):
@@ -268,6 +269,44 @@ def simulating(decision, missing=(), caller=None, tag_jobs=False):
     iam = Service(DENIED, simulate_principal_policy={"EvaluationResults": [result]})
     sts = Service(DENIED, get_caller_identity={**WHO, **(caller or {})})
     return Permissions(subject(DENIED, iam=iam, sts=sts, tag_jobs=tag_jobs))
+
+
+def test_a_simulation_that_no_policy_allows_it_is_tried():
+    """IAM does not know the bucket's policy, which may allow it."""
+
+    def refused():
+        raise DENIED
+
+    lost = EndpointConnectionError(endpoint_url="https://s3")
+    for call, answer in ((lambda: None, True), (refused, False), (Service(lost).put_object, None)):
+        assert simulating("implicitDeny").granted(Attempt("s3:PutObject", call)) is answer
+
+
+class OneObject(Service):
+    """S3 that notes what is written and removed, and allows all of it."""
+
+    def __init__(self):
+        super().__init__(DENIED, get_object={}, list_objects_v2={})
+        self.keys = set()
+
+    def put_object(self, *, Key, **_):  # noqa: N803
+        self.keys.add(Key)
+
+    def delete_object(self, *, Key, **_):  # noqa: N803
+        self.keys.discard(Key)
+
+
+def test_an_object_that_is_written_to_try_it_is_removed():
+    """Also where writing had to be tried, and IAM says of removing that it is allowed."""
+
+    def simulate(**parameters):
+        writes = parameters["ActionNames"] == ["s3:PutObject"]
+        return {"EvaluationResults": [{"EvalDecision": "implicitDeny" if writes else "allowed"}]}
+
+    iam, s3 = SimpleNamespace(simulate_principal_policy=simulate), OneObject()
+    found = verdicts(documented(subject(DENIED, iam=iam, s3=s3)))
+    assert found["permissions for the bucket"] is Verdict.OK
+    assert s3.keys == set()
 
 
 def test_a_denial_for_want_of_context_is_not_believed():
@@ -391,13 +430,94 @@ def test_whether_instances_can_reach_what_they_need(found, verdict, words):
     assert ("--new-vpc" in found.remedy) is (verdict is Verdict.FAILED and not ours)
 
 
-def test_a_policy_of_any_name_that_allows_it_will_do():
-    """Documents are judged by what they allow; a Deny wins, a condition is not counted on."""
-    allow = {"Effect": "Allow", "Action": "s3:*Object", "Resource": ["arn:aws:s3:::our-*"]}
-    assert allowed([{"Statement": allow}], "s3:GetObject", "arn:aws:s3:::our-jobs/runs/x")
-    assert not allowed([{"Statement": allow}], "s3:ListBucket", "arn:aws:s3:::our-jobs")
-    assert not allowed(
-        [{"Statement": [{**allow, "Condition": {}}]}], "s3:GetObject", "arn:aws:s3:::our-x"
+ALLOW = {"Effect": "Allow", "Action": "s3:*Object", "Resource": ["arn:aws:s3:::our-*"]}
+DENY = {**ALLOW, "Effect": "Deny"}
+IF = {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}
+ALL_BUT = {"Effect": "Allow", "NotAction": "iam:*", "NotResource": "arn:aws:s3:::their-*"}
+
+
+@pytest.mark.parametrize(
+    ("statements", "answer"),
+    [
+        (ALLOW, True),
+        ([{**ALLOW, "Condition": {}}], True),
+        ({**ALLOW, "Action": ["s3:PutObject"]}, False),
+        ({**ALLOW, "Resource": "arn:aws:s3:::their-*"}, False),
+        ([ALLOW, DENY], False),
+        ([ALLOW, {**DENY, **IF}], None),
+        ({**ALLOW, **IF}, None),
+        ([{**ALLOW, **IF}, ALLOW], True),
+        ([{**ALLOW, **IF}, DENY], False),
+        (ALL_BUT, True),
+        ({**ALL_BUT, "NotAction": ["s3:Get*"]}, False),
+        ({**ALL_BUT, "NotResource": "arn:aws:s3:::our-*"}, False),
+        ([ALLOW, {**ALL_BUT, "Effect": "Deny"}], False),
+        ({**DENY, **IF}, False),
+    ],
+)
+def test_a_policy_of_any_name_that_allows_it_will_do(statements, answer):
+    """Documents are judged by what they allow; a Deny wins; what conditions decide is open."""
+    found = allowed([{"Statement": statements}], "s3:GetObject", "arn:aws:s3:::our-jobs/runs/x")
+    assert found is answer
+
+
+def with_role(document):
+    """Return a subject whose job definition has a role with *document*."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
+    iam = Service(
+        DENIED,
+        get_role={"Role": {"AssumeRolePolicyDocument": {"Statement": trust}}},
+        list_attached_role_policies={"AttachedPolicies": []},
+        list_role_policies={"PolicyNames": ["inline"]},
+        get_role_policy={"PolicyDocument": document},
     )
-    deny = {**allow, "Effect": "Deny"}
-    assert not allowed([{"Statement": [allow, deny]}], "s3:GetObject", "arn:aws:s3:::our-jobs/x")
+    container = {"jobRoleArn": "arn:aws:iam::1:role/jobs"}
+    definition = {"revision": 1, "containerProperties": container}
+    batch = Service(DENIED, describe_job_definitions={"jobDefinitions": [definition]})
+    return subject(DENIED, iam=iam, batch=batch)
+
+
+@pytest.mark.parametrize(
+    ("statement", "verdict"),
+    [
+        ({"Action": "s3:*"}, Verdict.OK),
+        ({"NotAction": "iam:*"}, Verdict.OK),
+        ({"Action": "s3:*", **IF}, Verdict.UNKNOWN),
+        ({"Action": "s3:Get*"}, Verdict.FAILED),
+    ],
+)
+def test_whether_a_role_reaches_the_bucket(statement, verdict):
+    """What depends on a condition cannot be told; that a job tries it is the way to see."""
+    document = {"Statement": {"Effect": "Allow", "Resource": "*", **statement}}
+    (found,) = role(with_role(document))
+    assert found.verdict is verdict
+    assert ("--canary" in found.remedy) is (verdict is Verdict.UNKNOWN)
+
+
+class Revisions:
+    """Batch with two revisions of a definition, and the groups that they log to."""
+
+    @staticmethod
+    def describe_job_definitions(*, jobDefinitionName, **_):  # noqa: N803
+        found = [
+            {
+                "revision": number,
+                "containerProperties": {
+                    "logConfiguration": {"options": {"awslogs-group": f"/logs/{number}"}}
+                },
+            }
+            for number in (1, 2)
+        ]
+        return {"jobDefinitions": found if jobDefinitionName == "definition" else []}
+
+
+@pytest.mark.parametrize(
+    ("name", "group"), [("definition", "/logs/2"), ("definition:1", "/logs/1"), ("x", LOG_GROUP)]
+)
+def test_the_log_group_is_that_of_the_revision_in_use(name, group):
+    """The newest one's, unless the setting names a revision."""
+    tested = subject(
+        DENIED, batch=Revisions, logs=Service(DENIED, describe_log_groups={"logGroups": []})
+    )
+    (found,) = logs(replace(tested, definition=name))
+    assert f"there is no {group};" in found.detail

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do: simulated where that is allowed, else tried harmlessly."""
+"""Who is asking, and what they may do: simulated where that is allowed, and tried harmlessly."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ class Simulated:
     """What IAM says of an action."""
 
     allowed: bool
+    denied: bool
+    """Whether a policy says no, not merely none says yes."""
     missing: tuple[str, ...] = ()
     """What policies ask of a request that IAM was not told: it may be allowed with that."""
 
@@ -76,6 +78,8 @@ def documented(subject: Subject) -> Iterator[Finding]:
         if not actions:
             continue
         answers = {action: permissions.granted(attempts[action]) for action in actions}
+        if "s3:PutObject" in permissions.tried.intersection(actions):  # there is an object now
+            tried(attempts["s3:DeleteObject"])
         yield _finding(part, answers, subject)
 
 
@@ -100,6 +104,8 @@ class Permissions:
     """What whoever launches builds may do."""
 
     def __init__(self, subject: Subject) -> None:
+        self.tried: set[str] = set()
+        """The actions that were tried, as simulation did not tell."""
         self._subject = subject
         self._simulates = True
 
@@ -107,10 +113,14 @@ class Permissions:
         """Return whether an action is allowed; None when that cannot be told."""
         if self._simulates:
             found = _simulated(attempt.action, self._subject)
-            if found is not None and (found.allowed or not found.missing):
-                return found.allowed
             # It answers hardly anyone but administrators, and those about every action.
             self._simulates = found is not None
+            if found is not None and found.allowed:
+                return True
+            # It knows no bucket's policy, so that only a try tells what nothing else allows.
+            if found is not None and not found.missing and (found.denied or not attempt.call):
+                return False
+        self.tried.add(attempt.action)
         return True if attempt.call is None and self._is_root else tried(attempt)
 
     @property
@@ -158,7 +168,8 @@ def _simulated(action: str, subject: Subject) -> Simulated | None:
     decisions = {str(each["EvalDecision"]) for each in found}
     parts = [*found, *(part for each in found for part in each.get("ResourceSpecificResults", ()))]
     missing = {str(key) for part in parts for key in part.get("MissingContextValues", ())}
-    return Simulated(decisions == {"allowed"}, tuple(sorted(missing)))
+    allowed, denied = decisions == {"allowed"}, "explicitDeny" in decisions
+    return Simulated(allowed, denied, tuple(sorted(missing)))
 
 
 def _context(action: str, subject: Subject) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ from nextstrain_batch.account.kinds.batch import active_definitions, describe_qu
 from nextstrain_batch.account.kinds.environments import describe_environment
 from nextstrain_batch.account.place import absent
 
-from .finding import Check, failed, ok
+from .finding import Check, failed, ok, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -114,14 +114,18 @@ def role(subject: Subject) -> Iterator[Finding]:
     if subject.bucket is None:
         return
     documents = list(role_documents(iam, name))
-    missing = [
-        action
+    answers = {
+        action: allowed(documents, action, _bucket_arn(action, subject))
         for action in policies.BUCKET_ACTIONS
-        if not allowed(documents, action, _bucket_arn(action, subject))
-    ]
+    }
+    missing = [action for action, answer in answers.items() if answer is False]
+    open_ones = [action for action, answer in answers.items() if answer is None]
     if missing:
         detail = f"{name} lacks {', '.join(missing)} on the bucket"
         yield failed(ROLE, detail, f"{subject.mend} attaches the policy.")
+    elif open_ones:
+        detail = f"{name}: conditions of its policies decide about {', '.join(open_ones)}"
+        yield unknown(ROLE, detail, "`nextstrain check-setup --canary` sends a tiny job, to see.")
     else:
         yield ok(ROLE, f"{name} can be taken on by jobs, and reaches the bucket")
 
@@ -171,17 +175,24 @@ def trusts(document: dict[str, Any] | str, service: str) -> bool:
     return False
 
 
-def allowed(documents: Iterable[dict[str, Any]], action: str, resource: str) -> bool:
-    """Tell whether documents allow an action, as far as conditions play no part."""
-    effects = {
-        statement["Effect"]
-        for document in documents
-        for statement in policies.statements(document)
-        if "Condition" not in statement
-        and _matches(statement.get("Action", ()), action)
-        and _matches(statement.get("Resource", ()), resource)
-    }
-    return effects == {"Allow"}
+def allowed(documents: Iterable[dict[str, Any]], action: str, resource: str) -> bool | None:
+    """Tell whether documents allow an action; None where that depends on a condition."""
+    certain: set[str] = set()
+    possible: set[str] = set()
+    for document in documents:
+        for statement in policies.statements(document):
+            if _covers(statement, "Action", action) and _covers(statement, "Resource", resource):
+                (possible if statement.get("Condition") else certain).add(statement["Effect"])
+    if "Deny" in certain or "Allow" not in certain | possible:
+        return False
+    return None if "Deny" in possible or "Allow" not in certain else True
+
+
+def _covers(statement: dict[str, Any], element: str, value: str) -> bool:
+    """Tell whether a statement is about an action or resource; it may name what it is not about."""
+    if f"Not{element}" in statement:
+        return not _matches(statement[f"Not{element}"], value)
+    return _matches(statement.get(element, ()), value)
 
 
 def _matches(patterns: str | Iterable[str], value: str) -> bool:

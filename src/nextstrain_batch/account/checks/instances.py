@@ -70,7 +70,7 @@ def _of_profile(profile: str, subject: Subject) -> Iterator[str]:
     attached = iam.list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
     if ECS_POLICY in {each["PolicyName"] for each in attached}:
         return
-    if not allowed(role_documents(iam, role["RoleName"]), JOINING, "*"):
+    if allowed(role_documents(iam, role["RoleName"]), JOINING, "*") is False:
         yield f"the role {role['RoleName']} lacks {ECS_POLICY}, so instances take no jobs"
 
 

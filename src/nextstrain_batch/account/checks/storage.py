@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch.account.kinds import bucket as kind
 from nextstrain_batch.account.kinds import bucket_policy, lifecycle
-from nextstrain_batch.account.kinds.batch import active_definitions
 from nextstrain_batch.store import keys
 from nextstrain_batch.store.pins import EXPIRY as RELIED_ON
 
+from .computing import newest
 from .finding import Check, failed, ok
 
 if TYPE_CHECKING:
@@ -154,11 +154,9 @@ def logs(subject: Subject) -> Iterator[Finding]:
 
 
 def _log_group(subject: Subject) -> str:
-    for each in active_definitions(subject.definition, subject.own):
-        configuration = each.get("containerProperties", {}).get("logConfiguration") or {}
-        if group := configuration.get("options", {}).get("awslogs-group"):
-            return str(group)
-    return LOG_GROUP
+    container = (newest(subject) or {}).get("containerProperties") or {}
+    options = (container.get("logConfiguration") or {}).get("options") or {}
+    return str(options.get("awslogs-group") or LOG_GROUP)
 
 
 CHECKS = (
