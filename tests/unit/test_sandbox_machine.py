@@ -420,7 +420,7 @@ def test_memory_decides_about_the_instance(machine):
     """A job with much memory gets a machine that has it, though its vCPUs are few."""
     job = machine.submit(replace(SPECIFICATION, container=replace(CONTAINER, memory=25_000)), 0.0)
     machine.advance(0.0)
-    assert machine.fleet.instances[job.instance].type.name == "r4.xlarge"
+    assert machine.fleet.instances[job.instance].type.name == "r6i.xlarge"
 
 
 def test_without_capacity_a_job_waits_for_it(machine):
@@ -428,7 +428,7 @@ def test_without_capacity_a_job_waits_for_it(machine):
     machine.timing.instances = 0
     job = machine.submit(SPECIFICATION, 0.0)
     assert machine.advance(0.0) == []
-    assert job.status_reason == NO_INSTANCES.format(name="c4.xlarge")
+    assert job.status_reason == NO_INSTANCES.format(name="c6i.xlarge")
     machine.timing.instances = 1
     assert len(machine.advance(1.0)) == 1
 

@@ -1,8 +1,8 @@
 """EC2 instance types, as far as placing jobs needs them: vCPUs and memory by name.
 
 Computed from the name rather than looked up, because moto's table of all types is 60 MB. The
-numbers of unusual families may be off by some; those that ``optimal`` stands for are exact enough
-for a job definition that was sized for AWS.
+numbers of unusual families may be off by some; those that the bundles such as ``optimal`` stand for
+are exact enough for a job definition that was sized for AWS.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-OPTIMAL = ("c4", "m4", "r4")
-"""The families that ``optimal`` stands for."""
+from nextstrain_batch.account.bundles import BUNDLES
 
 _GIB_PER_VCPU = {"c4": 1.875, "r4": 7.625, "c": 2.0, "m": 4.0, "r": 8.0, "x": 16.0, "z": 8.0}
 _SIZES = {"large": 2, "xlarge": 4, "metal": 96}
 _MULTIPLES = (2, 4, 8, 12, 16, 24)
+_MULTIPLES_OF = {
+    **dict.fromkeys(("m6i", "c6i", "r6i"), (*_MULTIPLES, 32)),
+    "c7i": (*_MULTIPLES, 48),
+    **dict.fromkeys(("m6g", "c6g", "r6g", "c7g"), (2, 4, 8, 12, 16)),
+}
 _SMALL = {"nano": 0.5, "micro": 1.0, "small": 2.0, "medium": 4.0}
 """GiB of the sizes below ``large``, which have two vCPUs."""
 
@@ -47,17 +47,16 @@ def types_of(names: tuple[str, ...]) -> tuple[InstanceType, ...]:
     """Return the types that a compute environment's ``instanceTypes`` mean, smallest first."""
     found: dict[str, InstanceType] = {}
     for name in names or ("optimal",):
-        families: Iterable[str] = (
-            OPTIMAL if name.startswith("optimal") else (name.removeprefix("default_"),)
-        )
-        for family in families:
-            sizes = [family] if "." in family else [f"{family}.{size}" for size in _all_sizes()]
-            found.update((each, _type(each)) for each in sizes)
+        for family in BUNDLES[name].families if name in BUNDLES else (name,):
+            members = [family] if "." in family else _members(family)
+            found.update((each, _type(each)) for each in members)
     return tuple(sorted(found.values(), key=lambda each: (each.vcpus, each.memory)))
 
 
-def _all_sizes() -> list[str]:
-    return ["large", "xlarge", *(f"{each}xlarge" for each in _MULTIPLES)]
+def _members(family: str) -> list[str]:
+    multiples = _MULTIPLES_OF.get(family, _MULTIPLES)
+    sizes = ["large", "xlarge", *(f"{each}xlarge" for each in multiples)]
+    return [f"{family}.{size}" for size in sizes]
 
 
 def _type(name: str) -> InstanceType:

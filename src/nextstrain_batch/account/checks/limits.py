@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nextstrain_batch.account.bundles import BUNDLES
 from nextstrain_batch.account.kinds.environments import template_name
 from nextstrain_batch.account.kinds.network import default_data, disk_gib
 from nextstrain_batch.account.resources import GIB_BY_DEFAULT
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 SIZE, INSTANCES, QUOTA, DISK = "size of jobs", "instances for it", "EC2 quota", "disk"
 
-OPTIMAL = (64, 488 * 1024)
-"""vCPUs and MiB of the largest type that every region's `optimal` stands for, r4.16xlarge."""
-OPTIMAL_TYPE = "r4.16xlarge"
 RESERVED = 0.97
 """The part of an instance's memory that jobs can have, about: the system and ECS take the rest."""
 STANDARD_QUOTAS = {"EC2": "L-1216C47A", "SPOT": "L-34B43A08"}
@@ -47,8 +45,9 @@ def instances(subject: Subject) -> Iterator[Finding]:
     types = sorted({each for found in environments_of(subject) for each in _types(found)})
     if not types:
         return
-    sizes = [OPTIMAL] if "optimal" in types else []
-    named = [each for each in types if each != "optimal"]
+    bundles = [BUNDLES[each].largest for each in types if each in BUNDLES]
+    named = [each for each in types if each not in BUNDLES]
+    sizes = list(bundles)
     if named:
         sizes += _sizes(named, subject)
     fits = [
@@ -58,6 +57,14 @@ def instances(subject: Subject) -> Iterator[Finding]:
     ]
     if fits:
         yield ok(INSTANCES, f"{', '.join(types)} have room for it")
+    elif bundles:
+        vcpus, mib = max(bundles)
+        yield unknown(
+            INSTANCES,
+            f"{', '.join(types)}: up to {vcpus} vCPUs and {mib} MiB are certain; AWS chooses and"
+            " changes which larger instances there are",
+            f"{subject.mend} --instance-type=<larger ones> makes sure.",
+        )
     elif sizes:
         vcpus, mib = max(sizes)
         yield failed(
