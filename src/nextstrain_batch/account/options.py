@@ -10,6 +10,7 @@ from nextstrain_batch.errors import ConfigError
 from nextstrain_batch.store.pins import EXPIRY
 
 from . import policies
+from .bundles import BUNDLES
 from .vpc import DEFAULT_CIDR, checked_cidr
 
 if TYPE_CHECKING:
@@ -141,9 +142,9 @@ def _mistakes(options: Options) -> list[str]:
         )
     if options.disk_gib is not None and not 30 <= options.disk_gib <= 16_384:
         found.append("The instances' disk has 30 to 16384 GiB.")
-    if options.local_nvme and options.instance_types == ("optimal",):
+    if options.local_nvme and set(options.instance_types) <= BUNDLES.keys():
         found.append(
-            "Instances of the type `optimal` have no local NVMe disks."
+            f"Instances of the type `{options.instance_types[0]}` have no local NVMe disks."
             " Name types that have, such as --instance-type=m6id --instance-type=r6id."
         )
     found += _mistakes_of_network(options)

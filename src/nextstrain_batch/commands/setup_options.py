@@ -52,7 +52,7 @@ def _add_action(group: Group) -> None:
     add(
         "--delete-data",
         action="store_true",
-        help="With --destroy: remove the bucket with its files.",
+        help="With --destroy: remove the bucket with its files, and the logs.",
     )
     add(
         "--export",
