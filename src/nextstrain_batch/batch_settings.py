@@ -127,12 +127,14 @@ def region(settings: Settings) -> Setting[str]:
 
     botocore alone would miss ``AWS_REGION``, which AWS's other tools read first.
     """
-    environ = {"HOME": str(Path.home()), **settings.environ}
+    environ = settings.environ
     for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if value := environ.get(variable):
             return Setting(value, Source("environment", variable))
     from nextstrain_batch.direct_settings import DEFAULT_REGION, profile_name, profile_region
 
+    if "HOME" not in environ:
+        environ = {"HOME": str(Path.home()), **environ}
     if value := profile_region(environ):
         profile = profile_name(environ) or "default"
         return Setting(value, Source("file", f"the AWS profile {profile}"))

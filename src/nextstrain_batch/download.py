@@ -22,7 +22,7 @@ from itertools import count, dropwhile, takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from nextstrain_batch import beside
-from nextstrain_batch.assemble import LocalPiece, assemble, pieces_of
+from nextstrain_batch.assemble import LocalPiece, assemble, holds, pieces_of
 from nextstrain_batch.here import Here
 from nextstrain_batch.placing import Directories, Staging, failed, set_mode, set_time
 from nextstrain_batch.snakemake_state import is_inside, is_mark
@@ -206,9 +206,19 @@ class _Download:
         """Find what an earlier download kept of *path* and of what lies above it."""
         while path and path not in self._looked_for_kept:
             self._looked_for_kept.add(path)
-            places = takewhile(self._is_there, self._beside(path))
-            self.kept.extend((path, place) for place in places)
+            for place in takewhile(self._is_there, self._beside(path)):
+                if self._is_replaced(path, place):
+                    self._replaced.append(place)
+                else:
+                    self.kept.append((path, place))
             path = path.rpartition("/")[0]
+
+    def _is_replaced(self, path: str, place: str) -> bool:
+        """Tell whether what is at *place* is what was sent, out of the way of a directory."""
+        sent, left = self.base.get(path), self._output.get(path)
+        if sent is None or left is None or (sent.kind, left.kind) != ("file", "directory"):
+            return False
+        return holds(f"{self._root}/{place}", sent.chunks)
 
     def _need_parents(self, path: str) -> None:
         parent = path.rpartition("/")[0]

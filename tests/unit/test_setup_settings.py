@@ -64,6 +64,18 @@ def test_what_differs_from_what_builds_ask_for_is_kept(remember, home):
     assert tags_jobs() == "false"
 
 
+def test_sizes_that_were_chosen_and_given_up_do_not_stay(remember, home):
+    """They were the last set-up's; what the user has set since is the user's."""
+    remember("--bucket=our-jobs", "--vcpus=8", "--memory=30gib", "--image=ours/augur:2")
+    text = (home / "config").read_text().replace("memory = 30720", "memory = 12345")
+    (home / "config").write_text(text)
+    remember("--vcpus=4", "--memory=7200mib", "--image=nextstrain/base:latest")
+    found = read_config(home / "config")
+    values = [found.get("aws-batch", key).value for key in ("cpus", "memory")]
+    assert values == ["4", "12345"]
+    assert found.get("docker", "image").value == "nextstrain/base"
+
+
 def test_whoever_builds_in_another_region_is_warned(remember):
     """The choice of a region is kept, but builds take the AWS settings'."""
     told = remember("--bucket=our-jobs", "--region=eu-west-1", AWS_REGION="us-west-2")

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from batch_place import RUN, Place
 from nextstrain_batch.arguments import Parser
 from nextstrain_batch.commands.build_options import add_arguments
+from nextstrain_batch.config import BucketUrl, Setting
 from nextstrain_batch.errors import AccessDeniedError, PathogenError, UnreachableError
 from nextstrain_batch.job import UnknownJobError
+from nextstrain_batch.runs import LedgerEntry
+from nextstrain_batch.runtimes.aws_batch.context import Launched
 from nextstrain_batch.runtimes.aws_batch.way_back import WayBack, before_there_is_a_job
 
 ATTACH = "nextstrain build --aws-batch --attach job-1"
@@ -43,6 +47,26 @@ def test_the_command_lines_are_taken_by_the_command(way_back):
         assert found.attach == "job-1"
         assert found.program_arguments == []
         assert found.cancel is ("--cancel" in words)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "in_ledger", "name"),
+    [
+        ("s3://memory/prefix", False, RUN.id),
+        ("s3://memory/others", True, RUN.id),
+        ("s3://memory/others", False, "job-1"),
+    ],
+)
+def test_results_are_found_by_the_run_where_that_leads_to_their_bucket(
+    tmp_path, bucket, in_ledger, name
+):
+    """AWS Batch forgets jobs sooner; but only a job says by itself which bucket it is in."""
+    batch = Place(tmp_path).batch
+    batch.settings.bucket = Setting(BucketUrl.parse(bucket))
+    if in_ledger:
+        batch.state.ledger.write(LedgerEntry(RUN, "s3://memory/prefix", "us-east-1", "zika"))
+    launched = Launched(RUN, "job-1", batch.bucket)
+    assert WayBack.to_results(batch, launched, Path("zika")).name == name
 
 
 def test_an_error_while_the_job_runs_says_how_to_come_back():

@@ -181,7 +181,8 @@ def _watch(
     from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
 
     way_back = WayBack.to(batch, launched.job_id, options.directory)
-    with way_back.while_it_runs():
+    left = way_back.once_it_is_over if launched.is_over else way_back.while_it_runs
+    with left():
         if options.detach and interrupts.asked:
             raise KeyboardInterrupt
         if options.detach:
@@ -216,8 +217,7 @@ def _end(
     from nextstrain_batch.runtimes.aws_batch import following
     from nextstrain_batch.runtimes.aws_batch.way_back import WayBack
 
-    # By the run: AWS Batch forgets a job that is over sooner than its results expire.
-    way_back = WayBack.to(batch, launched.run.id, options.directory)
+    way_back = WayBack.to_results(batch, launched, options.directory)
     with way_back.once_it_is_over():
         outcome = following.end(batch, launched, report.job)
         report.ended(outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nextstrain_batch import atomic, config_edit
 from nextstrain_batch.batch_settings import (
@@ -23,6 +23,8 @@ from nextstrain_batch.image import same_image
 from nextstrain_batch.runtimes.base import DEFAULT_IMAGE, IMAGE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nextstrain_batch.account.options import Options
     from nextstrain_batch.account.place import Place
     from nextstrain_batch.commands.setup_choices import Asked
@@ -32,16 +34,17 @@ if TYPE_CHECKING:
 
 def remember(options: Options, asked: Asked, place: Place, ui: Ui) -> None:
     """Keep the settings that builds need, and the choices, and say what comes next."""
-    from nextstrain_batch.account.options import to_toml
+    from nextstrain_batch.account.options import from_file, to_toml
 
     kept = setup_choices.memory(asked, options.bucket)
+    chosen_before = from_file(kept) if kept.exists() else {}
     atomic.write(kept, to_toml(options).encode())
     if asked.batch.sandbox.value:
         _let_the_user_in(options, place, asked.settings)
         tags = " --aws-batch-tag-jobs" if options.tags_jobs else ""
         ui.say(f"\nTry it: nextstrain build --aws-batch --sandbox{tags} <directory>")
         return
-    ui.say(f"\n{_keep(options, asked)}")
+    ui.say(f"\n{_keep(options, asked, chosen_before)}")
     ui.say(f"The choices made here are in {kept}, for --file on other computers.")
     found = asked.batch.region
     if options.region != found.value:
@@ -57,13 +60,13 @@ def remember(options: Options, asked: Asked, place: Place, ui: Ui) -> None:
     )
 
 
-def _keep(options: Options, asked: Asked) -> str:
+def _keep(options: Options, asked: Asked, chosen_before: Mapping[str, Any]) -> str:
     """Write the settings for builds into the configuration file; return what is to be told of it.
 
     Not those of a trial on this computer: later builds would be sent to AWS, into a bucket of that
     name that is somebody else's.
     """
-    found, path = settings_for(options, asked), asked.settings.file.path
+    found, path = settings_for(options, asked, chosen_before), asked.settings.file.path
     if asked.local_endpoint:
         texts = [
             f"[{section}] " + ", ".join(f"{key} = {value}" for key, value in values.items())
@@ -84,6 +87,14 @@ def _let_the_user_in(options: Options, place: Place, settings: Settings) -> None
     manager.ensure(settings.home)
     group = options.names.group
     place.client("iam").add_user_to_group(GroupName=group, UserName=member.USER)
+
+
+_SIZES = {
+    (SECTION, "cpus"): ("vcpus", str(DEFAULT_CPUS)),
+    (SECTION, "memory"): ("memory_mib", str(DEFAULT_MEMORY_MIB)),
+    (IMAGE.section, IMAGE.key): ("image", DEFAULT_IMAGE),
+}
+"""Settings that builds have defaults for: the field of ``Options``, and that default."""
 
 
 def needed(options: Options) -> dict[str, dict[str, str]]:
@@ -111,11 +122,13 @@ def needed(options: Options) -> dict[str, dict[str, str]]:
     return found
 
 
-def settings_for(options: Options, asked: Asked) -> dict[str, dict[str, str]]:
+def settings_for(
+    options: Options, asked: Asked, chosen_before: Mapping[str, Any]
+) -> dict[str, dict[str, str]]:
     """Return what the configuration file here is to say, by section and key.
 
     A prefix in the bucket stays, and of what was set before that alone changes which the choices
-    decide.
+    decide; *chosen_before* are the last ones, by field of ``Options``.
     """
     found, set_before = needed(options), asked.batch.bucket
     same = set_before is not None and set_before.value.bucket == options.bucket
@@ -128,6 +141,11 @@ def settings_for(options: Options, asked: Asked) -> dict[str, dict[str, str]]:
     file = asked.settings.file
     known = {key: value for key, value in before.items() if file.get(SECTION, key)}
     found[SECTION] |= known | {"s3-bucket": str(prefixed or options.bucket)}
+    for (section, key), (field, default) in _SIZES.items():
+        now, chosen = file.get(section, key), chosen_before.get(field)
+        if now is not None and now.value == str(chosen) and key not in found.get(section, {}):
+            # What the last set-up wrote; another value is the user's own.
+            found.setdefault(section, {})[key] = default
     if asked.arguments.set_default:
         found["core"] = {"runner": "aws-batch"}
     return found

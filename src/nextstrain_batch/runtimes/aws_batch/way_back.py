@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from nextstrain_batch.runtimes.aws_batch.context import Batch
+    from nextstrain_batch.runtimes.aws_batch.context import Batch, Launched
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,19 @@ class WayBack:
     def to(cls, batch: Batch, name: str, directory: Path | None) -> WayBack:
         """Return the one to a job in *batch*."""
         return cls(name, directory, batch.settings.sandbox.value)
+
+    @classmethod
+    def to_results(cls, batch: Batch, launched: Launched, directory: Path | None) -> WayBack:
+        """Return the one to a run that is over.
+
+        By the run, as AWS Batch forgets its job sooner than the results expire; but by the job
+        where the run would be looked for in another bucket.
+        """
+        run, bucket = launched.run, batch.settings.bucket
+        is_found = batch.state.ledger.read(run.id) is not None or (
+            bucket is not None and str(bucket.value) == launched.bucket.url
+        )
+        return cls.to(batch, run.id if is_found else launched.job_id, directory)
 
     @property
     def attach(self) -> str:
