@@ -25,7 +25,7 @@ from nextstrain_batch import beside
 from nextstrain_batch.assemble import LocalPiece, assemble, holds, pieces_of
 from nextstrain_batch.here import Here
 from nextstrain_batch.placing import Directories, Staging, failed, set_mode, set_time
-from nextstrain_batch.snakemake_state import is_inside, is_mark
+from nextstrain_batch.snakemake_state import is_mark, is_snakemakes
 from nextstrain_batch.store.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class _Download:
             and self._here.has(entry)
             and self._refresh(entry)
         ):
-            self.unchanged += not is_inside(entry.path)
+            self.unchanged += not is_snakemakes(entry.path)
         else:
             self._need_parents(entry.path)
             (self.to_fetch if entry.kind == "file" else self.to_link).append(entry)
@@ -232,12 +232,12 @@ class _Download:
         Only where this computer has seen the file as it was sent: on another one, and in another
         copy of the directory, nobody has edited what is not the same.
         """
-        results = (path for path in self.written if not is_inside(path))
+        results = (path for path in self.written if not is_snakemakes(path))
         newest = max((self._output[path].mtime_ns for path in results), default=None)
         if newest is None:
             return
         for path, entry in self.base.items():
-            if entry.kind != "file" or self._output.get(path) != entry or is_inside(path):
+            if entry.kind != "file" or self._output.get(path) != entry or is_snakemakes(path):
                 continue
             status = self._here.status(path)
             if status is None or not _looks_edited(status, entry, newest):
@@ -336,7 +336,7 @@ class _Download:
         except FileNotFoundError:
             return
         is_directory = stat.S_ISDIR(status.st_mode)
-        ours = is_inside(path) or self._is_as_in(self.base, path)
+        ours = is_snakemakes(path) or self._is_as_in(self.base, path)
         try:
             if is_directory and ours and not any(full.iterdir()):
                 full.rmdir()

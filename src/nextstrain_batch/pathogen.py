@@ -185,7 +185,7 @@ def upload_filter(
             return KEPT
         if never_travels(path, is_directory, snakemake_state.SENT):
             return ALWAYS_OUT
-        is_snakemakes = snakemake_state.is_inside(f"{path}/" if is_directory else path)
+        is_snakemakes = snakemake_state.is_snakemakes(f"{path}/" if is_directory else path)
         if not is_directory and not is_snakemakes and holds_secrets(path):
             return LOOKS_SECRET
         if ignored is not None and not is_snakemakes and (rule := ignored.rule(path, is_directory)):

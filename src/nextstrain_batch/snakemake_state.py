@@ -20,7 +20,7 @@ STORED = frozenset({"incomplete", "log", "metadata", "storage"})
 rest is big, or of no use elsewhere."""
 
 
-def is_inside(path: str) -> bool:
+def is_snakemakes(path: str) -> bool:
     """Tell whether something lies in Snakemake's own directory, where no person edits anything."""
     return DIRECTORY in path.split("/")[:-1]
 

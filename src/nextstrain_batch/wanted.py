@@ -18,9 +18,9 @@ from nextstrain_batch.pathogen import download_filter
 from nextstrain_batch.snakemake_state import (
     TIMESTAMP,
     home_of,
-    is_inside,
     is_mark,
     is_note,
+    is_snakemakes,
     key_of,
     mark_of,
 )
@@ -176,7 +176,7 @@ class Wanted:
         return (
             entry
             for entry in self._output.entries
-            if self._is_changed(entry) and not is_inside(entry.path)
+            if self._is_changed(entry) and not is_snakemakes(entry.path)
         )
 
     def _is_torn(self, name: str) -> bool:

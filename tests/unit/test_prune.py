@@ -215,18 +215,24 @@ def test_nothing_more_goes_than_was_agreed_to(bucket, build):
     assert pruned.objects == 0
 
 
-def test_a_mark_that_cannot_be_removed_is_told_with_what_was_removed(bucket, build):
-    """The answer is not lost over it, and neither is an error that came before."""
+@pytest.fixture
+def again(bucket, build):
+    """Return what makes the plan of removing a run that is there, whole."""
     build("one", {"a": "x"})
     bucket.pass_days(10)
-    agreed = plan(bucket, {"one"}, timedelta(0))
+    return lambda: plan(bucket, {"one"}, timedelta(0))
+
+
+def test_a_mark_that_cannot_be_removed_is_told_with_what_was_removed(bucket, again):
+    """The answer is not lost over it, and neither is an error that came before."""
+    agreed = again()
 
     def before(verb, key):
         if verb == "delete" and key.startswith("prunes/"):
             raise UnreachableError("No network.")
 
     bucket.before = before
-    pruned = execute(agreed, lambda: plan(bucket, {"one"}, timedelta(0)), bucket)
+    pruned = execute(agreed, again, bucket)
     assert pruned.objects == len(agreed.objects)
     err = io.StringIO()
     storage_report.show_pruned(pruned, Ui(io.StringIO(), err))
@@ -239,11 +245,8 @@ def test_a_mark_that_cannot_be_removed_is_told_with_what_was_removed(bucket, bui
         execute(agreed, broken, bucket)
 
 
-def test_the_mark_stays_where_deletes_may_be_under_way(bucket, build):
+def test_the_mark_stays_where_deletes_may_be_under_way(bucket, again):
     """After Control-C nobody waits for them, so uploads have to."""
-    build("one", {"a": "x"})
-    bucket.pass_days(10)
-    agreed = plan(bucket, {"one"}, timedelta(0))
 
     def before(verb, key):
         if verb == "delete" and key.startswith("packs/"):
@@ -251,7 +254,7 @@ def test_the_mark_stays_where_deletes_may_be_under_way(bucket, build):
 
     bucket.before = before
     with pytest.raises(KeyboardInterrupt):
-        execute(agreed, lambda: plan(bucket, {"one"}, timedelta(0)), bucket)
+        execute(again(), again, bucket)
     assert keys.prune(TOKEN) in bucket.objects
 
 

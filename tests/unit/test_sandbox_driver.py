@@ -7,18 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from nextstrain_batch.sandbox.driver import Driver, Surroundings
-from nextstrain_batch.sandbox.jobs import Container, Exit, Specification
+from nextstrain_batch.sandbox.jobs import Exit
 from nextstrain_batch.sandbox.machine import Environment, Machine, Timing
+from sandbox_jobs import SPECIFICATION
 
-SPECIFICATION = Specification(
-    name="zika",
-    region="us-east-1",
-    queue="queue",
-    queue_arn="arn:queue",
-    definition="definition",
-    definition_arn="arn:definition:1",
-    container=Container("image", ("true",), (), vcpus=4, memory=7200, job_role=None),
-)
 SECONDS = 10
 """How long something may take that is done at once."""
 QUEUES = SimpleNamespace(

@@ -19,11 +19,9 @@ from nextstrain_batch.sandbox.jobs import (
     NOT_STARTED,
     OVERRIDES_TOO_LONG,
     TIMED_OUT,
-    Container,
     Exit,
     Retry,
     Rule,
-    Specification,
 )
 from nextstrain_batch.sandbox.machine import (
     Environment,
@@ -33,17 +31,7 @@ from nextstrain_batch.sandbox.machine import (
     TimeLimit,
     Timing,
 )
-
-CONTAINER = Container("image", ("true",), (), vcpus=4, memory=7200, job_role=None)
-SPECIFICATION = Specification(
-    name="zika",
-    region="us-east-1",
-    queue="queue",
-    queue_arn="arn:queue",
-    definition="definition",
-    definition_arn="arn:definition:1",
-    container=CONTAINER,
-)
+from sandbox_jobs import CONTAINER, SPECIFICATION
 
 
 class Queues:

@@ -143,7 +143,7 @@ def show(gathered: Gathered, ui: Ui) -> None:
 
 def _show_largest(found: Sequence[Line], ui: Ui) -> None:
     """Name the largest of many files once more, if they are larger and together matter."""
-    files = [line for line in found if not snakemake_state.is_inside(line.name)]
+    files = [line for line in found if not snakemake_state.is_snakemakes(line.name)]
     files.sort(key=lambda line: -line.size)
     total = sum(line.size for line in files)
     if len(files) <= LISTED or files[0].size == files[-1].size:

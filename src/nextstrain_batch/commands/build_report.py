@@ -9,7 +9,7 @@ from nextstrain_batch.globs import is_negated
 from nextstrain_batch.pathogen import LOOKS_SECRET
 from nextstrain_batch.quantities import counted, shown_bytes
 from nextstrain_batch.shown_paths import printable, shown
-from nextstrain_batch.snakemake_state import is_inside
+from nextstrain_batch.snakemake_state import is_snakemakes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +145,7 @@ class Report:
             self.ui.warn("The job has stored no results, so there is nothing to bring back.")
             return
         written = downloaded.written
-        if not written or (downloaded.passed_over and all(map(is_inside, written))):
+        if not written or (downloaded.passed_over and all(map(is_snakemakes, written))):
             self.ui.stage(self._nothing(downloaded, pathogen))
         else:
             self.ui.stage(f"Wrote {counted(len(written), 'file')} into {self._shown(pathogen)}")
@@ -202,7 +202,7 @@ class Report:
 
 def _lines(paths: Sequence[str]) -> list[str]:
     """Return lines that name some of *paths*, Snakemake's own last, and count the others."""
-    named = ([path for path in paths if not is_inside(path)] or list(paths))[:LISTED]
+    named = ([path for path in paths if not is_snakemakes(path)] or list(paths))[:LISTED]
     rest = len(paths) - len(named)
     return [
         *(f"  {printable(path)}" for path in named),
